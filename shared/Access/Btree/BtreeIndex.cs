@@ -1,0 +1,69 @@
+using SharedStorage.Format.Tuples;
+using SharedStorage.Primitives;
+using SharedStorage.Transactions;
+
+namespace SharedStorage.Access.Btree;
+
+public enum UniqueCheck
+{
+    No,
+
+    /// <summary>A duplicate is an error (23505); waits for a transaction that may still make it one.</summary>
+    Yes,
+
+    /// <summary>Only reports a possible duplicate (deferrable constraints, ON CONFLICT).</summary>
+    Partial,
+}
+
+/// <summary>btree strategy numbers of PostgreSQL.</summary>
+public enum BtreeStrategy
+{
+    Less = 1, LessOrEqual = 2, Equal = 3, GreaterOrEqual = 4, Greater = 5, IsNull = 100, IsNotNull = 101,
+}
+
+/// <summary>"column strategy value" for the key column with this index from 0. A cross-type comparison of the family may be given.</summary>
+public readonly record struct BtreeScanKey(int Column, BtreeStrategy Strategy, Datum Value)
+{
+    /// <summary>Compares an index value (left) with <see cref="Value"/> when their types differ; null uses the column's own.</summary>
+    public Comparison<Datum>? Compare { get; init; }
+}
+
+/// <summary>A btree on disk (PostgreSQL's nbtree): search, insert, split, deduplication, deletion, vacuum, build.</summary>
+public sealed class BtreeIndex(StorageEngine engine, IndexInfo index)
+{
+    public StorageEngine Engine { get; } = engine;
+    public IndexInfo Index { get; } = index;
+
+    /// <summary>
+    /// Adds an entry. For a unique check the heap is asked for the state of rows with an equal key. Gives false when <see cref="UniqueCheck.Partial"/> found one.
+    /// </summary>
+    public bool Insert(Transaction tx, ReadOnlySpan<Datum> values, Tid tid, UniqueCheck check, Heap.HeapTable table) => throw new NotImplementedException();
+
+    /// <summary>A scan of the entries that satisfy all keys, in index order or backward.</summary>
+    public BtreeScan Scan(IReadOnlyList<BtreeScanKey> keys, bool backward = false) => throw new NotImplementedException();
+
+    /// <summary>Builds the index from rows of (values, place) given in any order: sorts, writes pages bottom-up, logs them.</summary>
+    public void Build(Transaction tx, IEnumerable<(Datum[] Values, Tid Tid)> rows, bool unique, string constraintName) => throw new NotImplementedException();
+
+    /// <summary>Removes the entries whose place is dead; then deletes empty pages and recycles deleted ones (btbulkdelete, btvacuumcleanup).</summary>
+    public BtreeVacuumStats BulkDelete(Transaction tx, Func<Tid, bool> isDead) => throw new NotImplementedException();
+    public BtreeVacuumStats VacuumCleanup(Transaction tx) => throw new NotImplementedException();
+}
+
+public readonly record struct BtreeVacuumStats(uint Pages, double Tuples, double Removed, uint PagesDeleted, uint PagesFree);
+
+/// <summary>A running index scan. Works a leaf page at a time, so no latch and on the writer no pin is held between calls beyond what vacuum needs.</summary>
+public sealed class BtreeScan : IDisposable
+{
+    public bool Next() => throw new NotImplementedException();
+    public Tid Tid => throw new NotImplementedException();
+
+    /// <summary>The values of the current entry (index-only scans).</summary>
+    public void GetValues(Datum[] values) => throw new NotImplementedException();
+
+    /// <summary>The current entry's row is dead to everyone: mark it when the page is left (LP_DEAD), unless on a reader.</summary>
+    public void KillCurrent() => throw new NotImplementedException();
+
+    public void Restart(IReadOnlyList<BtreeScanKey> keys) => throw new NotImplementedException();
+    public void Dispose() => throw new NotImplementedException();
+}

@@ -1,0 +1,20 @@
+using SharedStorage.Buffers;
+using SharedStorage.Io;
+using SharedStorage.Wal.Inserting;
+
+namespace SharedStorage.Transactions;
+
+/// <summary>What every access method works with: one per node.</summary>
+public sealed class StorageEngine
+{
+    public required RelationFiles Files { get; init; }
+    public required BufferPool Buffers { get; init; }
+    public required TransactionManager Transactions { get; init; }
+    public required Locks.LockManager Locks { get; init; }
+
+    /// <summary>The log's inserting end; null on a reader. Set at promotion, before the node opens for writes.</summary>
+    public WalInserter? Wal { get; set; }
+
+    /// <summary>The inserting end, or an invariant failure: nothing below SQL may write on a reader (I4).</summary>
+    public WalInserter WritableWal => Wal ?? throw new Primitives.InvariantException("I4", "a reader tried to insert a log record");
+}
