@@ -44,6 +44,9 @@ public sealed class TupleDesc(IReadOnlyList<TupleAttribute> attributes)
 {
     private readonly TupleAttribute[] _attributes = [.. attributes];
 
+    /// <summary>How the columns lie in a row, computed once.</summary>
+    internal TupleLayout Layout { get; } = new(attributes);
+
     public int Count => _attributes.Length;
     public TupleAttribute this[int index] => _attributes[index];
     public ReadOnlySpan<TupleAttribute> Attributes => _attributes;
