@@ -1,0 +1,70 @@
+using SharedStorage.Primitives;
+
+namespace SharedStorage.Wal.Segments;
+
+/// <summary>Where the log lies, how large its segments are and whose it is. Immutable; it opens nothing by itself.</summary>
+public sealed class WalDirectory
+{
+    /// <param name="path">The folder of the segments ("pg_wal" in the data directory).</param>
+    /// <param name="segmentSize">Bytes: a power of two from 1 MiB to 1 GiB.</param>
+    /// <param name="systemIdentifier">What each segment must carry; 0 accepts any.</param>
+    /// <exception cref="ArgumentOutOfRangeException">No valid segment size.</exception>
+    public WalDirectory(string path, int segmentSize, ulong systemIdentifier)
+    {
+        if (!WalLayout.IsValidSegmentSize((uint)segmentSize))
+        {
+            throw new ArgumentOutOfRangeException(nameof(segmentSize), segmentSize, "a segment is a power of two from 1 MiB to 1 GiB");
+        }
+
+        Path = path;
+        SegmentSize = segmentSize;
+        SystemIdentifier = systemIdentifier;
+    }
+
+    public string Path { get; }
+    public int SegmentSize { get; }
+    public ulong SystemIdentifier { get; }
+
+    public string SegmentPath(TimelineId timeline, ulong segment) =>
+        System.IO.Path.Combine(Path, new WalSegmentName(timeline, segment).ToFileName(SegmentSize));
+
+    public string HistoryPath(TimelineId timeline) => System.IO.Path.Combine(Path, WalSegmentName.HistoryFileName(timeline));
+
+    /// <summary>The segments that are there, by segment, then timeline.</summary>
+    public List<WalSegmentName> List()
+    {
+        var found = new List<WalSegmentName>();
+        foreach (string file in Directory.EnumerateFiles(Path))
+        {
+            if (WalSegmentName.TryParse(System.IO.Path.GetFileName(file), SegmentSize, out WalSegmentName name))
+            {
+                found.Add(name);
+            }
+        }
+
+        found.Sort((a, b) => a.Segment != b.Segment ? a.Segment.CompareTo(b.Segment) : a.Timeline.Value.CompareTo(b.Timeline.Value));
+        return found;
+    }
+
+    /// <summary>The history of a timeline; one without a file has no ancestors.</summary>
+    /// <exception cref="StorageException">The file is damaged.</exception>
+    public TimelineHistory ReadHistory(TimelineId timeline)
+    {
+        string path = HistoryPath(timeline);
+        return timeline.Value > 1 && File.Exists(path)
+            ? TimelineHistory.Parse(timeline, File.ReadAllText(path))
+            : TimelineHistory.WithoutAncestors(timeline);
+    }
+
+    /// <summary>The newest timeline that descends from <paramref name="from"/> by a chain of history files without a gap (findNewestTimeLine).</summary>
+    public TimelineId NewestTimeline(TimelineId from)
+    {
+        TimelineId newest = from;
+        for (TimelineId next = new(from.Value + 1); File.Exists(HistoryPath(next)); next = new TimelineId(next.Value + 1))
+        {
+            newest = next;
+        }
+
+        return newest;
+    }
+}
