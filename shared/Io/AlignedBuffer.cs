@@ -1,0 +1,61 @@
+using System.Runtime.InteropServices;
+
+namespace SharedStorage.Io;
+
+/// <summary>Memory outside the collector's heap that begins at a multiple of 4096, as O_DIRECT asks. Buffers up to 1 MiB are zero at first; larger ones are not to be read before they are written.</summary>
+public sealed unsafe class AlignedBuffer : IDisposable
+{
+    /// <summary>What O_DIRECT asks of memory, offsets and lengths on every filesystem that is supported.</summary>
+    public const int Alignment = 4096;
+
+    private byte* _pointer;
+
+    /// <param name="length">Bytes; rounded up to the alignment.</param>
+    /// <exception cref="OutOfMemoryException">The system does not give that much.</exception>
+    public AlignedBuffer(long length)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(length);
+        Length = (length + (Alignment - 1)) & ~(long)(Alignment - 1);
+
+        // Large blocks come fresh from the system, page by page as they are touched: clearing them here would take all of it at once.
+        _pointer = (byte*)NativeMemory.AlignedAlloc((nuint)Length, Alignment);
+        if (Length <= 1 << 20)
+        {
+            NativeMemory.Clear(_pointer, (nuint)Length);
+        }
+
+        GC.AddMemoryPressure(Math.Min(Length, 1 << 20));
+    }
+
+    ~AlignedBuffer() => Free();
+
+    public long Length { get; }
+
+    public byte* Pointer => _pointer;
+
+    /// <summary>The whole buffer; only for those below 2 GB.</summary>
+    public Span<byte> Span => new(_pointer, checked((int)Length));
+
+    public Span<byte> Slice(long offset, int length)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset + length, Length);
+        return new(_pointer + offset, length);
+    }
+
+    public void Dispose()
+    {
+        Free();
+        GC.SuppressFinalize(this);
+    }
+
+    private void Free()
+    {
+        if (_pointer is not null)
+        {
+            NativeMemory.AlignedFree(_pointer);
+            _pointer = null;
+            GC.RemoveMemoryPressure(Math.Min(Length, 1 << 20));
+        }
+    }
+}
