@@ -20,6 +20,11 @@ public sealed record Relation
 
     public int FillFactor { get; init; } = 100;
     public Oid ToastRelation { get; init; }
+
+    /// <summary>The TOAST table and its index, opened with the table; null when it has none.</summary>
+    public Relation? Toast { get; init; }
+
+    public IndexInfo? ToastIndex { get; init; }
     public Oid AccessMethod { get; init; }
     public Oid Owner { get; init; }
     public Oid RowType { get; init; }
