@@ -29,10 +29,21 @@ public readonly record struct BtreeScanKey(int Column, BtreeStrategy Strategy, D
 }
 
 /// <summary>A btree on disk (PostgreSQL's nbtree): search, insert, split, deduplication, deletion, vacuum, build.</summary>
-public sealed class BtreeIndex(StorageEngine engine, IndexInfo index)
+public sealed class BtreeIndex
 {
-    public StorageEngine Engine { get; } = engine;
-    public IndexInfo Index { get; } = index;
+    private readonly BtreeSchema _schema;
+    private readonly BtreeDescent _descent;
+
+    public BtreeIndex(StorageEngine engine, IndexInfo index)
+    {
+        Engine = engine;
+        Index = index;
+        _schema = new BtreeSchema(index);
+        _descent = new BtreeDescent(new PoolBtreePages(engine.Buffers, index.Relation.Node, index.Relation.Name), _schema);
+    }
+
+    public StorageEngine Engine { get; }
+    public IndexInfo Index { get; }
 
     /// <summary>
     /// Adds an entry. For a unique check the heap is asked for the state of rows with an equal key. Gives false when <see cref="UniqueCheck.Partial"/> found one.
@@ -40,7 +51,7 @@ public sealed class BtreeIndex(StorageEngine engine, IndexInfo index)
     public bool Insert(Transaction tx, ReadOnlySpan<Datum> values, Tid tid, UniqueCheck check, Heap.HeapTable table) => throw new NotImplementedException();
 
     /// <summary>A scan of the entries that satisfy all keys, in index order or backward.</summary>
-    public BtreeScan Scan(IReadOnlyList<BtreeScanKey> keys, bool backward = false) => throw new NotImplementedException();
+    public BtreeScan Scan(IReadOnlyList<BtreeScanKey> keys, bool backward = false) => new(_descent, _schema, keys, backward);
 
     /// <summary>Builds the index from rows of (values, place) given in any order: sorts, writes pages bottom-up, logs them.</summary>
     public void Build(Transaction tx, IEnumerable<(Datum[] Values, Tid Tid)> rows, bool unique, string constraintName) => throw new NotImplementedException();
@@ -51,19 +62,3 @@ public sealed class BtreeIndex(StorageEngine engine, IndexInfo index)
 }
 
 public readonly record struct BtreeVacuumStats(uint Pages, double Tuples, double Removed, uint PagesDeleted, uint PagesFree);
-
-/// <summary>A running index scan. Works a leaf page at a time, so no latch and on the writer no pin is held between calls beyond what vacuum needs.</summary>
-public sealed class BtreeScan : IDisposable
-{
-    public bool Next() => throw new NotImplementedException();
-    public Tid Tid => throw new NotImplementedException();
-
-    /// <summary>The values of the current entry (index-only scans).</summary>
-    public void GetValues(Datum[] values) => throw new NotImplementedException();
-
-    /// <summary>The current entry's row is dead to everyone: mark it when the page is left (LP_DEAD), unless on a reader.</summary>
-    public void KillCurrent() => throw new NotImplementedException();
-
-    public void Restart(IReadOnlyList<BtreeScanKey> keys) => throw new NotImplementedException();
-    public void Dispose() => throw new NotImplementedException();
-}
