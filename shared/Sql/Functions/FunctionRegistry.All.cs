@@ -1,0 +1,9 @@
+namespace SharedStorage.Sql.Functions;
+
+public static partial class FunctionRegistry
+{
+    private static void AddAll(FunctionTable t)
+    {
+        IntegerFunctions.Add(t);
+    }
+}

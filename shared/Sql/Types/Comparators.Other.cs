@@ -1,0 +1,8 @@
+using SharedStorage.Format.Tuples;
+
+namespace SharedStorage.Sql.Types;
+
+public static partial class Comparators
+{
+    private static Comparison<Datum>? FindOther(string supportFunction) => null;
+}
