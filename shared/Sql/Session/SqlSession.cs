@@ -35,6 +35,9 @@ public sealed partial class SqlSession : IDisposable
     /// <exception cref="PgException">3D000, 28000: no such database or role; 22023: a bad startup setting.</exception>
     public SqlSession(SqlNode node, SessionStartup startup) => throw new NotImplementedException();
 
+    /// <summary>What types and functions know of this session; the wire protocol writes values with it.</summary>
+    public Functions.EvalContext EvalContext => throw new NotImplementedException();
+
     public TransactionBlockState State => throw new NotImplementedException();
 
     /// <summary>The settings whose changes clients are told (ParameterStatus), with their values now.</summary>

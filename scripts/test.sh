@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds with warnings as errors, checks the formatting, runs the tests, and ends with "N passed, N failed, N skipped".
+. "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
+
+cd "$ROOT"
+start=$SECONDS
+require_dotnet
+require_packages libpg-query-dev postgresql-15 postgresql-client-15 strace
+
+say "== build the programs"
+scripts/build.sh
+
+say "== build the tests, warnings as errors"
+dotnet build SharedStorage.sln -nologo -v q -m:2
+
+say "== formatting"
+dotnet format whitespace --folder --verify-no-changes --exclude '**/obj' --exclude '**/bin' --exclude out
+
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+status=0
+for project in tests/*/*.csproj; do
+  grep -q '<IsTestProject>true' "$project" || continue
+  name=$(basename "$project" .csproj)
+  say "== $name ($((SECONDS - start)) s so far)"
+  timeout 1200 dotnet test "$project" --no-build -nologo -v q --logger "trx;LogFileName=$results/$name.trx" || status=1
+done
+
+# The counts come from the result files, so that a project that died before it reported counts as a failure.
+python3 - "$results" <<'P' || status=1
+import glob, sys, xml.etree.ElementTree as E
+ns = {"t": "http://microsoft.com/schemas/VisualStudio/TeamTest/2010"}
+passed = failed = skipped = 0
+for f in sorted(glob.glob(sys.argv[1] + "/*.trx")):
+    root = E.parse(f).getroot()
+    c = root.find(".//t:Counters", ns).attrib
+    passed += int(c["passed"]); failed += int(c["failed"]) + int(c["error"]) + int(c["timeout"]) + int(c["aborted"])
+    skipped += int(c["total"]) - int(c["executed"])
+    for r in root.iterfind(".//t:UnitTestResult", ns):
+        if r.get("outcome") == "NotExecuted":
+            m = r.find(".//t:Message", ns)
+            print("skipped:", r.get("testName"), "-", (m.text if m is not None else "").strip())
+        elif r.get("outcome") == "Failed":
+            print("failed:", r.get("testName"))
+open(sys.argv[1] + "/line", "w").write(f"{passed} passed, {failed} failed, {skipped} skipped\n")
+sys.exit(1 if failed else 0)
+P
+say "tests took $((SECONDS - start)) s"
+cat "$results/line"
+exit $status

@@ -1,0 +1,69 @@
+using System.Globalization;
+using SharedStorage.Io;
+using SharedStorage.Primitives;
+
+namespace SharedStorage.Hosting.Cluster;
+
+/// <summary>
+/// The writer's lease on shared storage (<c>cluster/lease</c>): who writes, since when, how far its log is durable. Renewed by its writer, read by whoever wants to become one.
+/// </summary>
+public sealed record WriterLeaseRecord
+{
+    public const string FileName = "cluster/lease";
+
+    public required ulong Epoch { get; init; }
+    public required string Node { get; init; }
+    public required ProcessIdentity Process { get; init; }
+
+    /// <summary>Counts up by one a renewal: a reader of the file sees a live writer by it, without comparing clocks.</summary>
+    public required ulong Renewal { get; init; }
+
+    public required TimelineId Timeline { get; init; }
+
+    /// <summary>A durable mark for I12: a log that ends before it has lost acknowledged data.</summary>
+    public required Lsn Flushed { get; init; }
+
+    public required string ControlAddress { get; init; }
+
+    /// <summary>The writer stopped cleanly and let the lease go.</summary>
+    public bool Released { get; init; }
+
+    public required ulong SystemIdentifier { get; init; }
+
+    public byte[] ToBytes() => new ClusterRecord()
+        .Add("system_identifier", SystemIdentifier)
+        .Add("epoch", Epoch)
+        .Add("node", Node)
+        .Add("boot_id", Process.BootId)
+        .Add("pid", Process.ProcessId.ToString(CultureInfo.InvariantCulture))
+        .Add("start_time", Process.StartTime)
+        .Add("renewal", Renewal)
+        .Add("timeline", Timeline.Value)
+        .Add("flushed", Flushed)
+        .Add("control", ControlAddress)
+        .Add("released", Released ? 1UL : 0)
+        .ToBytes();
+
+    /// <summary>Null when there is no lease file, or it is half written.</summary>
+    public static WriterLeaseRecord? TryRead(string dataDirectory)
+    {
+        byte[]? bytes = DurableFile.TryRead(Path.Combine(dataDirectory, FileName));
+        if (bytes is null || ClusterRecord.TryParse(bytes) is not { } r)
+        {
+            return null;
+        }
+
+        return new WriterLeaseRecord
+        {
+            SystemIdentifier = r.Number("system_identifier"),
+            Epoch = r.Number("epoch"),
+            Node = r["node"],
+            Process = new ProcessIdentity(r["boot_id"], (int)r.Number("pid"), r.Number("start_time")),
+            Renewal = r.Number("renewal"),
+            Timeline = new TimelineId((uint)r.Number("timeline")),
+            Flushed = r.Lsn("flushed"),
+            ControlAddress = r["control"],
+            Released = r.Number("released") == 1,
+        };
+    }
+}

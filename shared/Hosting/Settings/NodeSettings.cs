@@ -1,0 +1,157 @@
+using SharedStorage.Control.Leases;
+using SharedStorage.Primitives;
+
+namespace SharedStorage.Hosting.Settings;
+
+/// <summary>
+/// The settings of a node. Later sources win: defaults, the cluster's postgresql.conf and postgresql.auto.conf in the data directory, the node's
+/// sharedstorage.conf in its local directory, the environment (SHAREDSTORAGE_NAME), the command line (--name value). An unknown name is an error,
+/// except PostgreSQL's own in the cluster's files, which stock PostgreSQL has written there for itself.
+/// </summary>
+public sealed class NodeSettings
+{
+    private static readonly Dictionary<string, SettingDefinition> Known = Definitions().ToDictionary(d => d.Name, StringComparer.Ordinal);
+    private readonly Dictionary<string, (string Value, string Source)> _values = new(StringComparer.Ordinal);
+
+    public static IReadOnlyCollection<SettingDefinition> All => Known.Values;
+
+    public string this[string name] => _values.TryGetValue(name, out (string Value, string Source) v) ? v.Value : Known[name].Default;
+
+    /// <summary>Where the value comes from: "default", a file with its line, "environment", "command line".</summary>
+    public string SourceOf(string name) => _values.TryGetValue(name, out (string Value, string Source) v) ? v.Source : "default";
+
+    public long Number(string name) => Known[name].Number(this[name]);
+    public bool Bool(string name) => Known[name].Bool(this[name]);
+    public TimeSpan Time(string name) => TimeSpan.FromMilliseconds(Number(name));
+
+    public LeaseSettings Lease => new LeaseSettings
+    {
+        Lease = Time("sharedstorage.lease"),
+        Renewal = Time("sharedstorage.lease_renewal"),
+        EvictionBytes = (ulong)Number("sharedstorage.eviction_bytes"),
+        EvictionTime = Time("sharedstorage.eviction_time"),
+        FrozenAnswers = Time("sharedstorage.frozen_answers"),
+    }.Validated();
+
+    /// <exception cref="PgException">Unknown name, bad value or unreadable file; the message has the source.</exception>
+    public static NodeSettings Load(string dataDirectory, string localDirectory, System.Collections.IDictionary environment, IEnumerable<KeyValuePair<string, string>> commandLine)
+    {
+        var settings = new NodeSettings();
+        foreach (string file in new[] { "postgresql.conf", "postgresql.auto.conf" })
+        {
+            string path = Path.Combine(dataDirectory, file);
+            if (File.Exists(path))
+            {
+                settings.AddFile(path, cluster: true);
+            }
+        }
+
+        string local = Path.Combine(localDirectory, "sharedstorage.conf");
+        if (File.Exists(local))
+        {
+            settings.AddFile(local, cluster: false);
+        }
+
+        foreach (System.Collections.DictionaryEntry entry in environment)
+        {
+            if (entry.Key is string key && key.StartsWith("SHAREDSTORAGE_", StringComparison.Ordinal))
+            {
+                string bare = key["SHAREDSTORAGE_".Length..].ToLowerInvariant();
+                settings.Set(Known.ContainsKey(bare) ? bare : "sharedstorage." + bare, (string)entry.Value!, "environment");
+            }
+        }
+
+        foreach ((string name, string value) in commandLine)
+        {
+            settings.Set(name, value, "command line");
+        }
+
+        _ = settings.Lease;
+        return settings;
+    }
+
+    public void Set(string name, string value, string source)
+    {
+        if (!Known.TryGetValue(name, out SettingDefinition? definition))
+        {
+            throw new PgException(SqlStates.UndefinedObject, $"unrecognized configuration parameter \"{name}\" ({source})");
+        }
+
+        try
+        {
+            definition.Check(value);
+        }
+        catch (PgException e)
+        {
+            throw new PgException(e.SqlState, $"{e.Message} ({source})") { Hint = e.Hint };
+        }
+
+        _values[name] = (value, source);
+    }
+
+    private void AddFile(string path, bool cluster)
+    {
+        foreach (ConfLine line in ConfFile.Read(path))
+        {
+            string source = $"\"{line.File}\" line {line.Line}";
+            bool ours = Known.ContainsKey(line.Name) || line.Name.StartsWith("sharedstorage.", StringComparison.Ordinal);
+            bool nodesOwn = line.Name is "port" or "listen_addresses";
+            if (cluster && (!ours || nodesOwn))
+            {
+                // Stock PostgreSQL's own settings stay its own: the file serves both. Ports and addresses are each node's.
+                if (!PostgresSettings.IsKnown(line.Name) && !line.Name.Contains('.', StringComparison.Ordinal))
+                {
+                    throw new PgException(SqlStates.UndefinedObject, $"unrecognized configuration parameter \"{line.Name}\" ({source})");
+                }
+
+                continue;
+            }
+
+            Set(line.Name, line.Value, source);
+        }
+    }
+
+    private static IEnumerable<SettingDefinition> Definitions()
+    {
+        yield return new("listen_addresses", "localhost", "there is no password check yet, so only loopback is let in");
+        yield return Count("port", "5432", "PostgreSQL's", 1, 65535);
+        yield return Count("max_connections", "100", "PostgreSQL's; each session has a thread", 1, 10_000);
+        yield return Size("shared_buffers", "128MB", "PostgreSQL's", 8192, 1 << 20);
+        yield return Size("wal_buffers", "16MB", "one segment: PostgreSQL's automatic value at its upper end", 8192, 256 << 10);
+        yield return Size("min_wal_size", "80MB", "PostgreSQL's: five segments", 1 << 20, 32 << 20);
+        yield return Size("max_wal_size", "1GB", "PostgreSQL's", 1 << 20, 32 << 20);
+        yield return Size("wal_keep_size", "0", "PostgreSQL's", 1 << 20, 0);
+        yield return Time("checkpoint_timeout", "5min", "PostgreSQL's", 1000, 30_000);
+        yield return new SettingDefinition("checkpoint_completion_target", "0.9", "PostgreSQL's: the writes of a checkpoint spread over this share of the time to the next");
+        yield return Flag("full_page_writes", "on", "torn pages are rebuilt from the log");
+        yield return Flag("fsync", "on", "PostgreSQL's; off loses data");
+        yield return new("synchronous_commit", "on", "PostgreSQL's") { Words = ["off", "local", "on", "remote_write", "remote_apply"] };
+        yield return Count("commit_delay", "0", "PostgreSQL's; microseconds", 0, 100_000);
+        yield return Count("commit_siblings", "5", "PostgreSQL's", 0, 1000);
+        yield return Time("deadlock_timeout", "1s", "PostgreSQL's", 1, 1);
+        yield return new("sharedstorage.node_name", "", "given by the operator; in messages, files and status");
+        yield return new("sharedstorage.peers", "", "the control addresses of the cluster's nodes, host:port with commas");
+        yield return Count("sharedstorage.control_port", "0", "0 takes a free port", 0, 65535);
+        yield return Time("sharedstorage.lease", "5s", "longer than the filesystem's own peer time-out", 1, 100);
+        yield return Time("sharedstorage.lease_renewal", "1s", "five chances within one lease", 1, 10);
+        yield return Size("sharedstorage.eviction_bytes", "1GB", "some seconds of replay", 1, 1 << 20);
+        yield return Time("sharedstorage.eviction_time", "30s", "bounds how long any reader can hold the writer", 1, 1000);
+        yield return Time("sharedstorage.frozen_answers", "10min", "a failover takes seconds; longer is a forgotten reader", 1, 0);
+        yield return Time("sharedstorage.max_snapshot_age", "1h", "bounds what a live reader holds", 1, 1000);
+        yield return Size("sharedstorage.log_index_size", "128MB", "entries of some seconds under full load", 1, 1 << 20);
+        yield return Flag("sharedstorage.allow_tmpfs", "off", "O_DIRECT means nothing there; for tests");
+        yield return new("sharedstorage.fault_points", "", "for tests: name=action, with commas");
+        yield return new("log_level", "info", "one line an event") { Words = ["debug", "info", "warning", "error"] };
+    }
+
+    private static SettingDefinition Count(string name, string value, string why, long min, long max) =>
+        new(name, value, why) { IsNumber = true, Min = min, Max = max };
+
+    private static SettingDefinition Size(string name, string value, string why, long plain, long min) =>
+        new(name, value, why) { IsNumber = true, Unit = SettingUnit.Bytes, PlainUnit = plain, Min = min };
+
+    private static SettingDefinition Time(string name, string value, string why, long plain, long min) =>
+        new(name, value, why) { IsNumber = true, Unit = SettingUnit.Milliseconds, PlainUnit = plain, Min = min };
+
+    private static SettingDefinition Flag(string name, string value, string why) => new(name, value, why) { IsBool = true };
+}

@@ -1,0 +1,25 @@
+using System.Net;
+
+namespace SharedStorage.PgWire.Session;
+
+public sealed record PgServerOptions
+{
+    /// <summary>Where to listen. Only loopback connections are let in: there is no password check yet.</summary>
+    public IPAddress Address { get; init; } = IPAddress.Loopback;
+
+    /// <summary>0 takes a free port.</summary>
+    public int Port { get; init; } = 5432;
+
+    /// <summary>PostgreSQL's default. Each session has a thread.</summary>
+    public int MaxConnections { get; init; } = 100;
+
+    /// <summary>How long a client may take for its startup packet (authentication_timeout).</summary>
+    public TimeSpan StartupTimeout { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>Of a session thread: deep expressions recurse. Only what is used is committed by the system.</summary>
+    public int StackSize { get; init; } = 8 << 20;
+}
+
+/// <summary>Whether new sessions may come in, asked at each startup packet.</summary>
+/// <param name="Reason">57P03 or the like; null lets the client in.</param>
+public readonly record struct Admission(Primitives.PgException? Reason);
