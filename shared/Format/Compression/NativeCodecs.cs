@@ -23,6 +23,23 @@ public static unsafe partial class Lz4
         }
     }
 
+    /// <summary>Gives the bytes written; 0 when it does not fit.</summary>
+    /// <exception cref="StorageException">The library is not installed.</exception>
+    public static int Compress(ReadOnlySpan<byte> source, Span<byte> destination)
+    {
+        fixed (byte* s = source, d = destination)
+        {
+            try
+            {
+                return LZ4_compress_default(s, d, source.Length, destination.Length);
+            }
+            catch (DllNotFoundException e)
+            {
+                throw new StorageException("wal_compression = lz4 needs the library liblz4.so.1", e);
+            }
+        }
+    }
+
     /// <summary>Decompresses until <paramref name="destination"/> is full or the input ends.</summary>
     public static int DecompressPrefix(ReadOnlySpan<byte> source, Span<byte> destination)
     {
@@ -38,6 +55,9 @@ public static unsafe partial class Lz4
             }
         }
     }
+
+    [LibraryImport("liblz4.so.1")]
+    private static partial int LZ4_compress_default(byte* source, byte* destination, int sourceLength, int capacity);
 
     [LibraryImport("liblz4.so.1")]
     private static partial int LZ4_decompress_safe(byte* source, byte* destination, int sourceLength, int capacity);
@@ -66,6 +86,29 @@ public static unsafe partial class Zstd
             }
         }
     }
+
+    /// <summary>Gives the bytes written at the library's default level; -1 when it does not fit.</summary>
+    /// <exception cref="StorageException">The library is not installed.</exception>
+    public static int Compress(ReadOnlySpan<byte> source, Span<byte> destination)
+    {
+        fixed (byte* s = source, d = destination)
+        {
+            try
+            {
+                nuint n = ZSTD_compress(d, (nuint)destination.Length, s, (nuint)source.Length, DefaultLevel);
+                return ZSTD_isError(n) != 0 ? -1 : (int)n;
+            }
+            catch (DllNotFoundException e)
+            {
+                throw new StorageException("wal_compression = zstd needs the library libzstd.so.1", e);
+            }
+        }
+    }
+
+    private const int DefaultLevel = 3;
+
+    [LibraryImport("libzstd.so.1")]
+    private static partial nuint ZSTD_compress(byte* destination, nuint capacity, byte* source, nuint sourceLength, int level);
 
     [LibraryImport("libzstd.so.1")]
     private static partial nuint ZSTD_decompress(byte* destination, nuint capacity, byte* source, nuint sourceLength);

@@ -1,3 +1,5 @@
+using System.Text;
+using Mono.Unix.Native;
 using SharedStorage.Primitives;
 
 namespace SharedStorage.Wal.Segments;
@@ -66,5 +68,40 @@ public sealed class WalDirectory
         }
 
         return newest;
+    }
+
+    /// <summary>
+    /// Makes the first segment of a new timeline: a copy of the old one's up to the switch point, zero behind it. At a segment's start nothing is copied
+    /// (PostgreSQL's XLogInitNewTimeline). Durable when it returns.
+    /// </summary>
+    public void CopyTail(TimelineId from, TimelineId to, Lsn switchPoint)
+    {
+        int offset = WalLayout.SegmentOffset(switchPoint, SegmentSize);
+        if (offset != 0)
+        {
+            ulong segment = WalLayout.SegmentOf(switchPoint, SegmentSize);
+            new WalSegmentFiles(this, to).CopyFrom(SegmentPath(from, segment), segment, offset);
+        }
+    }
+
+    /// <summary>Writes a timeline's history file; durable when it returns. An existing one is never replaced.</summary>
+    /// <exception cref="StorageException">The timeline has a history file already: another promotion took it.</exception>
+    public void WriteHistory(TimelineHistory history)
+    {
+        string path = HistoryPath(history.Timeline);
+        string temporary = System.IO.Path.Combine(Path, "xlogtemp." + Environment.ProcessId);
+        using (var stream = new FileStream(temporary, FileMode.Create, FileAccess.Write))
+        {
+            stream.Write(Encoding.UTF8.GetBytes(history.ToString()));
+            stream.Flush(flushToDisk: true);
+        }
+
+        if (Syscall.chmod(temporary, WalFile.ModeFor(Path)) != 0 || Syscall.link(temporary, path) != 0)
+        {
+            throw WalFile.Failure("create", path, Stdlib.GetLastError());
+        }
+
+        File.Delete(temporary);
+        WalFile.SyncDirectory(Path);
     }
 }

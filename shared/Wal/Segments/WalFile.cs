@@ -28,18 +28,21 @@ internal sealed class WalFile : IDisposable
     {
         OpenFlags flags = (writable ? OpenFlags.O_RDWR : OpenFlags.O_RDONLY) | OpenFlags.O_CLOEXEC;
         int fd = Syscall.open(path, flags | OpenFlags.O_DIRECT);
-        if (fd < 0 && Stdlib.GetLastError() == Errno.EINVAL && !writable)
+
+        // The number of the error is taken once: looking it up makes calls of its own.
+        Errno errno = fd < 0 ? Stdlib.GetLastError() : 0;
+        if (errno == Errno.EINVAL && !writable)
         {
             fd = Syscall.open(path, flags);
+            errno = fd < 0 ? Stdlib.GetLastError() : 0;
         }
 
-        if (fd >= 0)
+        if (fd < 0)
         {
-            return new WalFile(path, new SafeFileHandle(fd, ownsHandle: true));
+            return errno == Errno.ENOENT ? null : throw Failure("open", path, errno);
         }
 
-        Errno errno = Stdlib.GetLastError();
-        return errno == Errno.ENOENT ? null : throw Failure("open", path, errno);
+        return new WalFile(path, new SafeFileHandle(fd, ownsHandle: true));
     }
 
     /// <summary>Creates a file that must not exist, readable and writable by its owner only (group too when the directory is).</summary>
@@ -100,6 +103,31 @@ internal sealed class WalFile : IDisposable
         if (Syscall.fdatasync(_handle.DangerousGetHandle().ToInt32()) != 0)
         {
             throw Failure("sync", Path, Stdlib.GetLastError());
+        }
+    }
+
+    /// <summary>The mode of a new file in a folder: the group may read where it may read the folder (initdb --allow-group-access).</summary>
+    public static FilePermissions ModeFor(string folder)
+    {
+        const FilePermissions owner = FilePermissions.S_IRUSR | FilePermissions.S_IWUSR;
+        return Syscall.stat(folder, out Stat stat) == 0 && (stat.st_mode & FilePermissions.S_IRGRP) != 0
+            ? owner | FilePermissions.S_IRGRP
+            : owner;
+    }
+
+    /// <summary>Makes creations, renames and removals in a folder durable.</summary>
+    public static void SyncDirectory(string path)
+    {
+        int fd = Syscall.open(path, OpenFlags.O_RDONLY | OpenFlags.O_DIRECTORY | OpenFlags.O_CLOEXEC);
+        if (fd < 0)
+        {
+            throw Failure("open", path, Stdlib.GetLastError());
+        }
+
+        using var handle = new SafeFileHandle(fd, ownsHandle: true);
+        if (Syscall.fsync(fd) != 0)
+        {
+            throw Failure("sync", path, Stdlib.GetLastError());
         }
     }
 
