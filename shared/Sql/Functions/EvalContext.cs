@@ -34,7 +34,7 @@ public enum IntervalStyle
 /// </summary>
 public sealed class EvalContext
 {
-    private Random? _random;
+    private PgRandom? _random;
 
     public EvalContext(ISessionInfo session, ICatalogLookup catalogs)
     {
@@ -69,11 +69,7 @@ public sealed class EvalContext
     public Collation DatabaseCollation { get; set; } = Collation.C;
 
     /// <summary>random(), setseed(): of the session.</summary>
-    public Random Random
-    {
-        get => _random ??= new Random(Session.RandomSeed);
-        set => _random = value;
-    }
+    public PgRandom Random => _random ??= new PgRandom(Session.RandomSeed);
 
     /// <summary>Throws 57014 when the query was cancelled; long loops call it.</summary>
     public void CheckCancel() => Session.CheckCancel();
@@ -88,7 +84,7 @@ public interface ISessionInfo
     Oid DatabaseId => Oid.Invalid;
     int BackendPid { get; }
     bool IsReader { get; }
-    int RandomSeed => BackendPid;
+    ulong RandomSeed => (ulong)ClockTimestamp ^ ((ulong)BackendPid << 32);
     int ServerPort => 0;
 
     /// <summary>Microseconds since 2000-01-01 UTC now (clock_timestamp).</summary>

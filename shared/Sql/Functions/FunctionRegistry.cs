@@ -57,4 +57,7 @@ internal sealed class FunctionTable
 
     /// <summary>A function in SQL language (prosrc is empty), by pg_proc.oid.</summary>
     public void Sql(uint oid, SqlFunction f) => Oids.Add(oid, new(f, null));
+    public void Sql1(uint oid, string name, Fn1 f) => Sql(oid, SqlFunction.Of(name, f));
+    public void Sql2(uint oid, string name, Fn2 f) => Sql(oid, SqlFunction.Of(name, f));
+    public void SqlBound(uint oid, Func<FunctionBinding, SqlFunction> factory) => Oids.Add(oid, new(null, factory));
 }
