@@ -1,4 +1,8 @@
+using System.Runtime.CompilerServices;
 using SharedStorage.Primitives;
+using SharedStorage.Transactions.Locks;
+using SharedStorage.Transactions.Multi;
+using SharedStorage.Transactions.Slru;
 
 namespace SharedStorage.Transactions;
 
@@ -13,89 +17,163 @@ public enum XidStatus : byte
 
 /// <summary>
 /// Numbers, states and order of the transactions of a node: clog, commit-LSN map, running transactions, visible LSN, horizons (I6, I7, R5, R8, R14).
+/// Lock order: xids, running, commit insertion, completion, horizon; then an SLRU area's, then the log's. None is held while waiting for a flush or a lock.
 /// </summary>
-public sealed class TransactionManager
+public sealed partial class TransactionManager
 {
-    /// <summary>Every commit whose record ends at or before this is in clog and in the commit-LSN map.</summary>
-    public Lsn Visible => throw new NotImplementedException();
+    /// <summary>What <see cref="EndOf"/> gives for a transaction that committed at or before B; no record ends at so low a position.</summary>
+    internal const ulong CommittedBeforeStart = 3;
 
-    public XidStatus StatusOf(Xid xid) => throw new NotImplementedException();
+    private readonly TimeProvider _time;
+    private Oid _oldestXidDatabase;
+    private uint _oldestXid = Xid.FirstNormal.Value;
+
+    /// <summary>A manager over the areas in a data directory; <see cref="Start"/> comes before any use.</summary>
+    public TransactionManager(string dataDirectory, bool readOnly, LockManager locks, TimeProvider time)
+    {
+        _time = time;
+        Locks = locks;
+        Clog = new Clog(new SlruFiles(dataDirectory, "pg_xact", readOnly));
+        Subtrans = new Subtrans(new SlruFiles(dataDirectory, "pg_subtrans", readOnly));
+        MultiXacts = new MultiXacts(
+            this, new SlruFiles(dataDirectory, "pg_multixact/offsets", readOnly), new SlruFiles(dataDirectory, "pg_multixact/members", readOnly));
+        locks.Attach(this);
+    }
+
+    public Clog Clog { get; }
+    public Subtrans Subtrans { get; }
+    public MultiXacts MultiXacts { get; }
+    public CommitLsnMap Map { get; } = new();
+    public LockManager Locks { get; }
+
+    /// <summary>The log's inserting end; null on a node that applies. Set by <see cref="OpenForWrites"/>.</summary>
+    public ITransactionLog? Log { get; private set; }
+
+    /// <summary>Who removes files (I5). Set by the node; null keeps them all.</summary>
+    public IRelationRemoval? Removal { get; set; }
+
+    /// <summary>Who hears of invalidations; null when there are no catalog caches.</summary>
+    public ICommitListener? Listener { get; set; }
+
+    /// <summary>Every commit whose record ends at or before this is in clog and in the commit-LSN map.</summary>
+    public Lsn Visible => new(Volatile.Read(ref _visible));
+
+    internal ITransactionLog WritableLog =>
+        Log ?? throw new PgException(SqlStates.ReadOnlySqlTransaction, "cannot assign TransactionIds during recovery");
+
+    /// <summary>The oldest xid that any database may still hold (pg_control's oldestXid), and that database.</summary>
+    public Xid OldestXid => new(Volatile.Read(ref _oldestXid));
+
+    public Oid OldestXidDatabase => _oldestXidDatabase;
+
+    /// <summary>Begins from a checkpoint: for a reader, for recovery, and for a writer before <see cref="OpenForWrites"/>.</summary>
+    public void Start(in TransactionStart start)
+    {
+        Volatile.Write(ref _nextXid, start.NextXid.Value);
+        SetOldestXid(start.OldestXid, start.OldestXidDatabase);
+        MultiXacts.Start(start.MultiXacts);
+        Xid ended = start.OldestActiveXid.IsValid ? start.OldestActiveXid : start.NextXid.Xid;
+        Map.Begin(start.Begin, ended);
+        Volatile.Write(ref _visible, start.Begin.Value);
+        StartHorizon(start.Begin, ended);
+    }
+
+    /// <summary>
+    /// Makes this the writer, after the last record is applied: what lies beyond the counters in the areas is cleared, truncations that were replayed are
+    /// carried out. Transactions that neither committed nor aborted crashed.
+    /// </summary>
+    public void OpenForWrites(ITransactionLog log)
+    {
+        Lsn at = log.Reserved;
+        Clog.Trim(NextXid, at);
+        MultiXacts.OpenForWrites(at);
+        Subtrans.Start(NextXid, NextXid);
+        Log = log;
+        RemoveTruncatedInReplay(at);
+    }
+
+    public XidStatus StatusOf(Xid xid)
+    {
+        ulong known = xid.IsNormal ? Map.Get(xid) : CommitLsnMap.Unknown;
+        return known switch
+        {
+            CommitLsnMap.Unknown => Clog.Get(xid),
+            CommitLsnMap.Running => XidStatus.InProgress,
+            CommitLsnMap.Aborted => XidStatus.Aborted,
+            _ => XidStatus.Committed,
+        };
+    }
 
     /// <summary>Runs on this writer now, as a top-level or subtransaction. Always false on a reader.</summary>
-    public bool IsInProgress(Xid xid) => throw new NotImplementedException();
+    public bool IsInProgress(Xid xid) => xid.IsNormal && Map.Get(xid) == CommitLsnMap.Running;
+
+    /// <summary>Whether it committed, as far as this node knows; false for one that runs (TransactionIdDidCommit).</summary>
+    public bool DidCommit(Xid xid) => StatusOf(xid) == XidStatus.Committed;
 
     /// <summary>The rule I6: whether the transaction's commit record ends at or before <paramref name="at"/> (hint bits must not be asked first; R8).</summary>
-    public bool CommittedAtOrBefore(Xid xid, Lsn at) => throw new NotImplementedException();
+    public bool CommittedAtOrBefore(Xid xid, Lsn at)
+    {
+        ulong end = EndOf(xid);
+        return end > CommittedBeforeStart ? end <= at.Value : end == CommittedBeforeStart && (at >= Map.Start || !xid.IsNormal);
+    }
 
-    /// <summary>H: the oldest snapshot LSN in the cluster (I7). A row version may go only when its deleter's commit ends at or before it.</summary>
-    public Lsn Horizon => throw new NotImplementedException();
+    /// <summary>The end of the commit record; invalid when it did not commit, or at or before B.</summary>
+    public Lsn CommitLsnOf(Xid xid) => EndOf(xid) is > CommittedBeforeStart and ulong end ? new Lsn(end) : Lsn.Invalid;
 
-    /// <summary>The oldest xid that had not ended at H: what freeze limits, relfrozenxid and recycling follow (R5).</summary>
-    public Xid XidHorizon => throw new NotImplementedException();
+    /// <summary>
+    /// Running, aborted, committed at or before B, or the commit's LSN; a transaction without an end runs, as far as a reader knows, and crashed, on a writer.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal ulong EndOf(Xid xid)
+    {
+        ulong known = xid.IsNormal ? Map.Get(xid) : CommitLsnMap.Unknown;
+        return known != CommitLsnMap.Unknown ? known : EndByClog(xid);
+    }
 
-    public Xid NextXid => throw new NotImplementedException();
+    /// <summary>Notes the oldest xid of all databases after a vacuum or a truncation record: the limit of new xids follows it.</summary>
+    public void SetOldestXid(Xid oldest, Oid database)
+    {
+        _oldestXidDatabase = database;
+        Volatile.Write(ref _oldestXid, oldest.Value);
+    }
 
-    /// <summary>A new session-level transaction; no xid yet.</summary>
-    public Transaction Begin(bool readOnly = false) => throw new NotImplementedException();
-}
+    /// <summary>
+    /// At or before every commit, SLRU change and pending commit that is not in the files (R3, R7); <see cref="Lsn.Max"/> when there is none. The caller
+    /// takes the inserted position BEFORE the call. Neither <c>consistent</c> nor a finished checkpoint's <c>redo</c> lies beyond it.
+    /// </summary>
+    public Lsn OldestUnflushed()
+    {
+        // Pending commits first: one that leaves the queue meanwhile has made its clog page dirty before.
+        Lsn pending = OldestPendingCommit();
+        return Lsn.Min(pending, Lsn.Min(Clog.Cache.OldestUnflushed(), MultiXacts.OldestUnflushed()));
+    }
 
-/// <summary>
-/// One client transaction with its subtransactions. Belongs to one session thread. It takes an xid at its first change.
-/// </summary>
-public sealed class Transaction
-{
-    /// <summary>The xid of the current (sub)transaction; taken (and its parents') when there is none yet.</summary>
-    public Xid Xid => throw new NotImplementedException();
+    /// <summary>The highest position that the files of the areas hold (R4).</summary>
+    public Lsn Written => Lsn.MaxOf(Clog.Cache.Written, Lsn.MaxOf(MultiXacts.Offsets.Written, MultiXacts.Members.Written));
 
-    public Xid TopXidOrInvalid => throw new NotImplementedException();
-    public Xid XidOrInvalid => throw new NotImplementedException();
+    /// <summary>
+    /// A checkpoint's part: writes and syncs what is dirty in the areas, as far as the gate lets it. False: come again when readers have moved on.
+    /// The checkpoint may finish once <see cref="OldestUnflushed"/> is at or beyond its redo.
+    /// </summary>
+    public bool FlushAreas(Buffers.IFlushGate gate)
+    {
+        ITransactionLog log = WritableLog;
+        bool all = Clog.Cache.Flush(gate, log.Flush);
+        all &= MultiXacts.Offsets.Flush(gate, log.Flush);
+        all &= MultiXacts.Members.Flush(gate, log.Flush);
+        Subtrans.Cache.Flush(gate, log.Flush);
+        return all;
+    }
 
-    /// <summary>Whether the xid is this transaction's or one of its live or committed subtransactions'.</summary>
-    public bool IsOwn(Xid xid) => throw new NotImplementedException();
+    private ulong EndByClog(Xid xid) => Clog.Get(xid) switch
+    {
+        XidStatus.Committed => CommittedBeforeStart,
+        XidStatus.Aborted => CommitLsnMap.Aborted,
+        _ => Log is null ? CommitLsnMap.Running : CommitLsnMap.Aborted,
+    };
 
-    public CommandId Command => throw new NotImplementedException();
+    /// <summary>Microseconds since 2000-01-01 UTC, as PostgreSQL counts time.</summary>
+    internal long Now() => (_time.GetUtcNow().Ticks - PgEpochTicks) / TimeSpan.TicksPerMicrosecond;
 
-    /// <summary>Makes what was done so far visible to the next command of the same transaction (CommandCounterIncrement).</summary>
-    public void NextCommand() => throw new NotImplementedException();
-
-    /// <summary>The combo command id for a row that this transaction inserted (cmin) and now deletes (cmax).</summary>
-    public CommandId ComboCommand(CommandId cmin, CommandId cmax) => throw new NotImplementedException();
-    public CommandId ResolveCmin(CommandId raw, bool isCombo) => throw new NotImplementedException();
-    public CommandId ResolveCmax(CommandId raw, bool isCombo) => throw new NotImplementedException();
-
-    public int Depth => throw new NotImplementedException();
-    public void BeginSub(string? savepoint) => throw new NotImplementedException();
-
-    /// <summary>Commits the current subtransaction into its parent (RELEASE).</summary>
-    public void ReleaseSub() => throw new NotImplementedException();
-
-    /// <summary>Aborts the current subtransaction: its locks, pending files and messages go.</summary>
-    public void AbortSub() => throw new NotImplementedException();
-
-    /// <summary>The relation's files are removed at commit (or, for what was created here, at abort): listed in the commit record, removed by rule I5.</summary>
-    public void DropFilesAtCommit(RelFileNode rel) => throw new NotImplementedException();
-    public void DropFilesAtAbort(RelFileNode rel) => throw new NotImplementedException();
-
-    /// <summary>A shared invalidation message (16 bytes, PostgreSQL's SharedInvalidationMessage) for the commit record.</summary>
-    public void AddInvalidation(ReadOnlySpan<byte> message) => throw new NotImplementedException();
-    public bool HasInvalidations => throw new NotImplementedException();
-
-    /// <summary>A snapshot at the node's visible LSN that also sees this transaction's own earlier commands. Registered for the horizon until disposed.</summary>
-    public Snapshot TakeSnapshot() => throw new NotImplementedException();
-
-    /// <summary>R14: record, flush (by synchronous_commit), clog, map, visible, locks, return. Gives the commit record's end, or invalid when nothing was written.</summary>
-    public Lsn Commit() => throw new NotImplementedException();
-    public void Abort() => throw new NotImplementedException();
-}
-
-/// <summary>What a query sees: all commits that end at or before <see cref="Lsn"/>, and its own transaction's commands before <see cref="Command"/>.</summary>
-public sealed class Snapshot : IDisposable
-{
-    public Lsn Lsn { get; init; }
-    public CommandId Command { get; init; }
-
-    /// <summary>The transaction whose own changes are seen; null sees none.</summary>
-    public Transaction? Own { get; init; }
-
-    public void Dispose() => throw new NotImplementedException();
+    private static readonly long PgEpochTicks = new DateTimeOffset(2000, 1, 1, 0, 0, 0, TimeSpan.Zero).Ticks;
 }

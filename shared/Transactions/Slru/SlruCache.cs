@@ -1,0 +1,281 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
+using SharedStorage.Buffers;
+using SharedStorage.Format.Slru;
+using SharedStorage.Primitives;
+
+namespace SharedStorage.Transactions.Slru;
+
+public enum SlruMissing
+{
+    /// <summary>A page that is not in the files is damage.</summary>
+    IsAnError,
+
+    /// <summary>A page that is not in the files is all zeros: log records that follow fill it (replay).</summary>
+    ReadsAsZero,
+}
+
+/// <summary>
+/// The pages of one SLRU area in memory, each with the LSN of its last change (R7). On a writer dirty pages are flushed by the checkpointer through the
+/// flush gate (I1, I2); on a reader nothing is written (I4) and the tail's changes stay in memory. Changes happen under <see cref="Sync"/>; reads need no lock.
+/// A page ahead of a reader is set aside as a frozen copy, so that a page that never stops changing cannot hold a checkpoint.
+/// </summary>
+public sealed class SlruCache(SlruFiles files, bool gated = true)
+{
+    private readonly ConcurrentDictionary<uint, SlruPage> _pages = new();
+    private readonly Dictionary<uint, FrozenPage> _frozen = [];
+    private readonly Lock _flushing = new();
+    private Lsn _written;
+
+    public SlruFiles Files { get; } = files;
+
+    /// <summary>Held while pages change. Order: after the transaction manager's locks, before the log's reserve lock.</summary>
+    public Lock Sync { get; } = new();
+
+    /// <summary>The highest page LSN that was written to the files (R4: part of the floor).</summary>
+    public Lsn Written
+    {
+        get
+        {
+            lock (Sync)
+            {
+                return _written;
+            }
+        }
+    }
+
+    /// <summary>The page for reading.</summary>
+    /// <exception cref="StorageException">The page is not in the files, or the read failed.</exception>
+    public SlruPage Get(uint page, SlruMissing missing = SlruMissing.IsAnError)
+    {
+        if (_pages.TryGetValue(page, out SlruPage? found))
+        {
+            return found;
+        }
+
+        lock (Sync)
+        {
+            return Load(page, missing);
+        }
+    }
+
+    /// <summary>The page for a change; the caller holds <see cref="Sync"/> and ends with <see cref="Changed"/>.</summary>
+    internal SlruPage GetForChange(uint page, SlruMissing missing) =>
+        _pages.TryGetValue(page, out SlruPage? found) ? found : Load(page, missing);
+
+    /// <summary>An all-zero page in place of whatever was there; the caller holds <see cref="Sync"/> and ends with <see cref="Changed"/>.</summary>
+    internal SlruPage GetZeroed(uint page)
+    {
+        if (_pages.TryGetValue(page, out SlruPage? found))
+        {
+            Array.Clear(found.Bytes);
+            return found;
+        }
+
+        found = new SlruPage(page);
+        _pages[page] = found;
+        return found;
+    }
+
+    /// <summary>
+    /// Notes a change, BEFORE its record is inserted, with a position at or before the record (R3); the caller holds <see cref="Sync"/>.
+    /// </summary>
+    internal static void WillChange(SlruPage page, Lsn recLsn) => page.RecLsn = Lsn.Min(page.RecLsn, recLsn);
+
+    /// <summary>Notes that the page has the changes of a record that ends at <paramref name="end"/>; the caller holds <see cref="Sync"/>.</summary>
+    internal static void Changed(SlruPage page, Lsn end) => page.Lsn = Lsn.MaxOf(page.Lsn, end);
+
+    /// <summary>The oldest position whose change may not be in the files: part of <c>consistent</c> (R3, R7). <see cref="Lsn.Max"/> when all is clean.</summary>
+    public Lsn OldestUnflushed()
+    {
+        lock (Sync)
+        {
+            Lsn oldest = Lsn.Max;
+            foreach (SlruPage p in _pages.Values)
+            {
+                oldest = Lsn.Min(oldest, p.RecLsn);
+            }
+
+            foreach (FrozenPage f in _frozen.Values)
+            {
+                oldest = Lsn.Min(oldest, f.RecLsn);
+            }
+
+            return oldest;
+        }
+    }
+
+    /// <summary>
+    /// Writes the dirty pages that the gate lets through and syncs them. Gives true when no change from before the call is left unwritten;
+    /// else the caller comes again when the readers have moved on.
+    /// </summary>
+    /// <exception cref="StorageException">A write or sync failed: the node must stop (I11).</exception>
+    public bool Flush(IFlushGate gate, Action<Lsn> flushLog)
+    {
+        lock (_flushing)
+        {
+            List<FrozenPage> ready = [];
+            bool all = true;
+            foreach (FrozenPage copy in SetAsideDirtyPages())
+            {
+                if (MayWrite(copy.Lsn, gate, flushLog))
+                {
+                    ready.Add(copy);
+                }
+                else
+                {
+                    all = false;
+                }
+            }
+
+            Write(ready);
+            // A page whose older copy still waits may have later changes; they are from before the call too.
+            return all && OldestDirtyBehindFrozen() == Lsn.Max;
+        }
+    }
+
+    /// <summary>Forgets the pages of the segments that are truncated away. Files are left alone.</summary>
+    internal void ForgetSegments(Predicate<uint> segmentGoes)
+    {
+        lock (_flushing)
+        {
+            lock (Sync)
+            {
+                foreach (uint page in _pages.Keys)
+                {
+                    if (segmentGoes(SlruLayout.SegmentOf(page)))
+                    {
+                        _pages.TryRemove(page, out _);
+                        _frozen.Remove(page);
+                    }
+                }
+            }
+        }
+    }
+
+    /// <summary>
+    /// Drops clean pages and, on a reader, those whose last change is at or before <paramref name="consistent"/> (the files have it), beyond a number to keep.
+    /// </summary>
+    public void Trim(int keep, Lsn consistent)
+    {
+        lock (_flushing)
+        {
+            lock (Sync)
+            {
+                int excess = _pages.Count - keep;
+                foreach (SlruPage p in _pages.Values)
+                {
+                    if (excess <= 0)
+                    {
+                        break;
+                    }
+
+                    if (!_frozen.ContainsKey(p.Number) && (!p.IsDirty || p.Lsn <= consistent))
+                    {
+                        _pages.TryRemove(p.Number, out _);
+                        excess--;
+                    }
+                }
+            }
+        }
+    }
+
+    private SlruPage Load(uint page, SlruMissing missing)
+    {
+        if (_pages.TryGetValue(page, out SlruPage? found))
+        {
+            return found;
+        }
+
+        found = new SlruPage(page);
+        if (!Files.TryRead(page, found.Bytes))
+        {
+            if (missing == SlruMissing.IsAnError)
+            {
+                ThrowMissing(page);
+            }
+
+            Array.Clear(found.Bytes);
+        }
+
+        _pages[page] = found;
+        return found;
+    }
+
+    [DoesNotReturn]
+    private void ThrowMissing(uint page) =>
+        throw new StorageException($"{Files.Area}/{SlruLayout.SegmentName(SlruLayout.SegmentOf(page))} does not hold page {page}");
+
+    /// <summary>Moves every dirty page that has no waiting copy into a copy, whose page is clean from then on; gives all waiting copies.</summary>
+    private List<FrozenPage> SetAsideDirtyPages()
+    {
+        lock (Sync)
+        {
+            foreach (SlruPage p in _pages.Values)
+            {
+                if (p.IsDirty && !_frozen.ContainsKey(p.Number))
+                {
+                    _frozen[p.Number] = new FrozenPage(p.Number, (byte[])p.Bytes.Clone(), p.Lsn, p.RecLsn);
+                    p.RecLsn = Lsn.Max;
+                }
+            }
+
+            return [.. _frozen.Values.OrderBy(f => f.Number)];
+        }
+    }
+
+    private Lsn OldestDirtyBehindFrozen()
+    {
+        lock (Sync)
+        {
+            Lsn oldest = Lsn.Max;
+            foreach (uint page in _frozen.Keys)
+            {
+                oldest = Lsn.Min(oldest, _pages[page].RecLsn);
+            }
+
+            return oldest;
+        }
+    }
+
+    private bool MayWrite(Lsn lsn, IFlushGate gate, Action<Lsn> flushLog)
+    {
+        if (!gated)
+        {
+            return true;
+        }
+
+        FlushVerdict verdict = gate.Judge(lsn);
+        if (verdict == FlushVerdict.FlushLogFirst)
+        {
+            flushLog(lsn);
+            verdict = gate.Judge(lsn);
+        }
+
+        return verdict == FlushVerdict.Write;
+    }
+
+    private void Write(List<FrozenPage> ready)
+    {
+        foreach (IGrouping<uint, FrozenPage> segment in ready.GroupBy(f => SlruLayout.SegmentOf(f.Number)))
+        {
+            using SlruFiles.SegmentWriter writer = Files.OpenForWrite(segment.Key);
+            foreach (FrozenPage copy in segment)
+            {
+                writer.Write(copy.Number, copy.Bytes);
+            }
+
+            writer.Sync();
+            lock (Sync)
+            {
+                foreach (FrozenPage copy in segment)
+                {
+                    _frozen.Remove(copy.Number);
+                    _written = Lsn.MaxOf(_written, copy.Lsn);
+                }
+            }
+        }
+    }
+
+    private sealed record FrozenPage(uint Number, byte[] Bytes, Lsn Lsn, Lsn RecLsn);
+}

@@ -1,0 +1,218 @@
+using SharedStorage.Primitives;
+
+namespace SharedStorage.Transactions;
+
+/// <summary>
+/// The horizons (I7, R5). H is the oldest snapshot LSN in the cluster: local slots, what remote readers reported, visible. The xid horizon is the oldest xid
+/// that had not ended at H; a cursor that only moves forward, so each xid is looked at about once.
+/// </summary>
+/// <remarks>
+/// A snapshot is registered without a lock: it stores its LSN in its session's slot, then looks at <see cref="_horizon"/>; who computes the horizon stores a
+/// candidate there, then reads the slots. With a full fence between on both sides one of them sees the other: either the slot counts, or the
+/// snapshot finds that it came too late and takes a newer visible.
+/// </remarks>
+public sealed partial class TransactionManager
+{
+    private readonly Lock _horizonLock = new();
+    private readonly Lock _slotsLock = new();
+    private readonly Stack<SnapshotSlot> _freeSlots = new();
+    private SnapshotSlot[] _slots = [];
+    private ulong _horizon;
+    private ulong _remoteHorizon = ulong.MaxValue;
+    private Xid _horizonCursor = Xid.FirstNormal;
+    private Xid _endedByLog = Xid.FirstNormal;
+    private uint _feedback;
+
+    /// <summary>H: the oldest snapshot LSN in the cluster (I7). A row version may go only when its deleter's commit ends at or before it. Never goes back.</summary>
+    public Lsn Horizon
+    {
+        get
+        {
+            lock (_horizonLock)
+            {
+                return ComputeHorizon();
+            }
+        }
+    }
+
+    /// <summary>
+    /// The oldest xid that had not ended at H: what freeze limits, relfrozenxid and recycling follow (R5). While H lies before B nothing is known of
+    /// those that ended before B, so it is the oldest xid of the cluster then (R8).
+    /// </summary>
+    public Xid XidHorizon
+    {
+        get
+        {
+            lock (_horizonLock)
+            {
+                Lsn h = ComputeHorizon();
+                if (h < Map.Start)
+                {
+                    return OldestXid;
+                }
+
+                MoveCursor(h);
+                Map.CutBelow(_horizonCursor, h);
+                var feedback = new Xid(Volatile.Read(ref _feedback));
+                return feedback.IsNormal && feedback.Precedes(_horizonCursor) ? feedback : _horizonCursor;
+            }
+        }
+    }
+
+    /// <summary>
+    /// The oldest snapshot LSN of the remote readers that count; <see cref="Lsn.Max"/> without any. The node sets it before it grants what depends on it,
+    /// and a reader opens no snapshot below the horizon that was in use then (R4).
+    /// </summary>
+    public Lsn RemoteHorizon
+    {
+        get => new(Volatile.Read(ref _remoteHorizon));
+        set => Volatile.Write(ref _remoteHorizon, value.Value);
+    }
+
+    /// <summary>A stock standby's hot_standby_feedback; invalid for none.</summary>
+    public Xid StandbyFeedback
+    {
+        get => new(Volatile.Read(ref _feedback));
+        set => Volatile.Write(ref _feedback, value.Value);
+    }
+
+    /// <summary>The oldest snapshot of this node's own sessions, or visible: what a reader reports.</summary>
+    public Lsn LocalHorizon => OldestOfSlots(Visible);
+
+    /// <summary>A snapshot that belongs to no transaction: it sees what has committed.</summary>
+    public Snapshot TakeSnapshot()
+    {
+        SnapshotSlot slot = RentSlot();
+        return new Snapshot { Lsn = Publish(slot), Command = CommandId.First, Slot = slot, SlotOwner = this };
+    }
+
+    internal SnapshotSlot RentSlot()
+    {
+        lock (_slotsLock)
+        {
+            if (_freeSlots.TryPop(out SnapshotSlot? free))
+            {
+                return free;
+            }
+
+            var slot = new SnapshotSlot();
+            Volatile.Write(ref _slots, [.. _slots, slot]);
+            return slot;
+        }
+    }
+
+    internal void ReturnSlot(SnapshotSlot slot)
+    {
+        slot.Clear();
+        lock (_slotsLock)
+        {
+            _freeSlots.Push(slot);
+        }
+    }
+
+    /// <summary>Registers visible in an empty slot and gives it.</summary>
+    internal Lsn Publish(SnapshotSlot slot)
+    {
+        while (true)
+        {
+            Lsn at = Visible;
+            slot.Set(at);
+            if (at.Value >= Volatile.Read(ref _horizon))
+            {
+                return at;
+            }
+        }
+    }
+
+    private void StartHorizon(Lsn begin, Xid ended)
+    {
+        lock (_horizonLock)
+        {
+            Volatile.Write(ref _horizon, 0);
+            _horizonCursor = ended;
+            _endedByLog = ended;
+            _ = begin;
+        }
+    }
+
+    private Lsn ComputeHorizon()
+    {
+        ulong last = _horizon;
+        Lsn candidate = Lsn.MaxOf(new Lsn(last), Lsn.Min(OldestOfSlots(Visible), RemoteHorizon));
+        if (candidate.Value == last)
+        {
+            return candidate;
+        }
+
+        Interlocked.Exchange(ref _horizon, candidate.Value);
+        Lsn settled = Lsn.MaxOf(new Lsn(last), OldestOfSlots(candidate));
+        Volatile.Write(ref _horizon, settled.Value);
+        return settled;
+    }
+
+    private Lsn OldestOfSlots(Lsn noLaterThan)
+    {
+        foreach (SnapshotSlot slot in Volatile.Read(ref _slots))
+        {
+            noLaterThan = Lsn.Min(noLaterThan, slot.Lsn);
+        }
+
+        return noLaterThan;
+    }
+
+    /// <summary>On a node that applies: all xids before this had ended where the tail is (a running-transactions record, a shutdown).</summary>
+    internal void NoteEndedBefore(Xid xid)
+    {
+        lock (_horizonLock)
+        {
+            if (_endedByLog.Precedes(xid))
+            {
+                _endedByLog = xid;
+            }
+        }
+    }
+
+    private void MoveCursor(Lsn h)
+    {
+        bool writer = Log is not null;
+        Xid stop = NextXid;
+        while (_horizonCursor != stop)
+        {
+            ulong end = Map.Get(_horizonCursor);
+            if (end == CommitLsnMap.Running || end > h.Value)
+            {
+                return;
+            }
+
+            // Without an end: on the writer it crashed; on a reader it runs unless the log said that it cannot.
+            if (end == CommitLsnMap.Unknown && !writer && !_horizonCursor.Precedes(_endedByLog))
+            {
+                return;
+            }
+
+            _horizonCursor = _horizonCursor.Next();
+        }
+    }
+}
+
+/// <summary>The oldest snapshot of one session; alone on its cache line, since its session writes it with every statement.</summary>
+internal sealed class SnapshotSlot
+{
+    private PaddedLsn _lsn = new() { Value = ulong.MaxValue };
+
+    internal Lsn Lsn => new(Volatile.Read(ref _lsn.Value));
+
+    /// <summary>A full fence follows the store: the caller looks at the horizon next.</summary>
+    internal void Set(Lsn lsn) => Interlocked.Exchange(ref _lsn.Value, lsn.Value);
+
+    /// <summary>The session's oldest snapshot is a later one now, or none.</summary>
+    internal void Raise(Lsn lsn) => Volatile.Write(ref _lsn.Value, lsn.Value);
+
+    internal void Clear() => Volatile.Write(ref _lsn.Value, ulong.MaxValue);
+
+    [System.Runtime.InteropServices.StructLayout(System.Runtime.InteropServices.LayoutKind.Explicit, Size = 128)]
+    private struct PaddedLsn
+    {
+        [System.Runtime.InteropServices.FieldOffset(64)] internal ulong Value;
+    }
+}

@@ -1,0 +1,146 @@
+using System.Buffers.Binary;
+using SharedStorage.Format.Slru;
+using SharedStorage.Primitives;
+using SharedStorage.Transactions.Slru;
+using SharedStorage.Wal;
+using SharedStorage.Wal.Records;
+
+namespace SharedStorage.Transactions;
+
+/// <summary>The manager's side of <see cref="TransactionReplay"/>, and truncation of clog.</summary>
+public sealed partial class TransactionManager
+{
+    /// <summary>Segments whose truncation was replayed: a node that becomes the writer removes their files, a reader never does (I4).</summary>
+    private readonly List<(SlruFiles Files, List<uint> Segments)> _truncatedInReplay = [];
+
+    /// <summary>
+    /// Drops the statuses of xids before <paramref name="oldest"/>, which no row holds any more, when that frees a segment (TruncateCLOG).
+    /// </summary>
+    public void TruncateClog(Xid oldest, Oid database)
+    {
+        uint cutoff = ClogLayout.PageOf(oldest);
+        List<uint> segments = [.. Clog.Cache.Files.Segments().Where(s => Clog.SegmentPrecedes(s, cutoff))];
+        if (segments.Count == 0)
+        {
+            return;
+        }
+
+        ITransactionLog log = WritableLog;
+        Lsn end = log.Insert(Xid.Invalid, Rmgr.Clog, Clog.OpTruncate, new ClogTruncation(cutoff, oldest, database).ToBytes());
+        log.Flush(end);
+        Clog.Cache.ForgetSegments(s => Clog.SegmentPrecedes(s, cutoff));
+        Removal?.RemoveSegments(Clog.Cache.Files, segments, end);
+    }
+
+    internal void ApplyCommit(Xid xid, in XactEnd record, Lsn start, Lsn end)
+    {
+        Clog.Set(xid, record.Children, XidStatus.Committed, start, end, SlruMissing.ReadsAsZero);
+        NoteCommit(xid, record.Children, end);
+        AdvanceNextXidPast(record.Children.IsEmpty ? xid : record.Children[^1]);
+        if (!record.Invalidations.IsEmpty)
+        {
+            Listener?.BeforeVisible(end, xid, record);
+        }
+
+        CutNowAndThen();
+    }
+
+    internal void ApplyAbort(Xid xid, in XactEnd record, Lsn start, Lsn end)
+    {
+        Clog.Set(xid, record.Children, XidStatus.Aborted, start, end, SlruMissing.ReadsAsZero);
+        foreach (Xid child in record.Children)
+        {
+            Map.Set(child, CommitLsnMap.Aborted);
+        }
+
+        Map.Set(xid, CommitLsnMap.Aborted);
+        AdvanceNextXidPast(record.Children.IsEmpty ? xid : record.Children[^1]);
+        CutNowAndThen();
+    }
+
+    /// <summary>Invalidations of a transaction without an xid (xl_invalidations): database, tablespace, a flag, then the messages.</summary>
+    internal void ApplyInvalidations(ReadOnlySpan<byte> body, Lsn end)
+    {
+        const int HeaderSize = 16;
+        int count = body.Length < HeaderSize ? -1 : BinaryPrimitives.ReadInt32LittleEndian(body[12..]);
+        if (count < 0 || (long)count * XactEnd.InvalidationSize > body.Length - HeaderSize)
+        {
+            throw new StorageException($"an invalidations record that ends at {end} is shorter than it says");
+        }
+
+        var record = new XactEnd
+        {
+            Database = new Oid(BinaryPrimitives.ReadUInt32LittleEndian(body)),
+            DatabaseTablespace = new Oid(BinaryPrimitives.ReadUInt32LittleEndian(body[4..])),
+            Info = body[8] != 0 ? XactInfo.RelcacheInitFile : XactInfo.None,
+            Invalidations = body.Slice(HeaderSize, count * XactEnd.InvalidationSize),
+        };
+        Listener?.BeforeVisible(end, Xid.Invalid, record);
+    }
+
+    internal void ApplyClogTruncate(in ClogTruncation record, Lsn end)
+    {
+        _ = end;
+        uint cutoff = record.Page;
+        Clog.Cache.ForgetSegments(s => Clog.SegmentPrecedes(s, cutoff));
+        _truncatedInReplay.Add((Clog.Cache.Files, [.. Clog.Cache.Files.Segments().Where(s => Clog.SegmentPrecedes(s, cutoff))]));
+        if (OldestXid.Precedes(record.OldestXid))
+        {
+            SetOldestXid(record.OldestXid, record.Database);
+        }
+    }
+
+    internal void ApplyMultiXactTruncate(in MultiXactTruncation record, Lsn end)
+    {
+        _ = end;
+        MultiXacts.ApplyTruncate(record, out List<uint> offsets, out List<uint> members);
+        _truncatedInReplay.Add((MultiXacts.Members.Files, members));
+        _truncatedInReplay.Add((MultiXacts.Offsets.Files, offsets));
+    }
+
+    internal void AdvanceNextXidPast(Xid xid)
+    {
+        if (xid.Precedes(NextXid))
+        {
+            return;
+        }
+
+        FullXid next = NextFullXid;
+        uint epoch = xid.Value < next.Xid.Value ? next.Epoch + 1 : next.Epoch;
+        Volatile.Write(ref _nextXid, new FullXid(epoch, xid).Next().Value);
+    }
+
+    internal void AdvanceNextXidTo(FullXid next)
+    {
+        if (next.Value > NextFullXid.Value)
+        {
+            Volatile.Write(ref _nextXid, next.Value);
+        }
+    }
+
+    private void CutNowAndThen()
+    {
+        if (++_sinceCut >= CommitsPerCut)
+        {
+            _sinceCut = 0;
+            _ = XidHorizon;
+        }
+    }
+
+    private void RemoveTruncatedInReplay(Lsn at)
+    {
+        foreach ((SlruFiles files, List<uint> segments) in _truncatedInReplay)
+        {
+            Removal?.RemoveSegments(files, segments, at);
+        }
+
+        _truncatedInReplay.Clear();
+    }
+
+    /// <summary>After the abort record: it runs no more.</summary>
+    internal void EndAborted(Transaction tx)
+    {
+        ReadOnlySpan<Xid> children = tx.ChildXids;
+        Forget(tx, children.IsEmpty ? tx.TopXidOrInvalid : children[^1]);
+    }
+}

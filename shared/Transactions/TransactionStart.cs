@@ -1,0 +1,23 @@
+using SharedStorage.Primitives;
+using SharedStorage.Transactions.Multi;
+
+namespace SharedStorage.Transactions;
+
+/// <summary>What a checkpoint says of transactions: where a node begins, as reader, recovery or writer.</summary>
+public readonly record struct TransactionStart
+{
+    public required FullXid NextXid { get; init; }
+
+    /// <summary>The oldest xid that any database may still hold, and whose (pg_control's oldestXid).</summary>
+    public required Xid OldestXid { get; init; }
+
+    public required Oid OldestXidDatabase { get; init; }
+
+    /// <summary>The oldest that ran at an online checkpoint; invalid after a shutdown checkpoint: then all before <see cref="NextXid"/> have ended.</summary>
+    public Xid OldestActiveXid { get; init; }
+
+    public required MultiXactLimits MultiXacts { get; init; }
+
+    /// <summary>B (R8): where the tail begins, the checkpoint's redo; all that ended before it is told by clog only.</summary>
+    public required Lsn Begin { get; init; }
+}
