@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using SharedStorage.Format.Pages;
+using SharedStorage.Io;
 using SharedStorage.Primitives;
 
 namespace SharedStorage.Buffers;
@@ -19,89 +21,155 @@ public enum PinMode
 /// The pages in memory. On a writer a page is a frame with a latch; on a node that applies (reader) a pin gives an immutable version of the page,
 /// brought forward from the LogIndex to the applied LSN at the time of the pin, and latches do nothing (R9).
 /// </summary>
-public sealed class BufferPool
+public sealed unsafe partial class BufferPool : IDisposable
 {
+    private readonly BufferPoolOptions _options;
+    private readonly RelationFiles _files;
+    private readonly AlignedBuffer _memory;
+    private readonly Frame[] _frames;
+    private readonly BufferTable _table;
+    private readonly ForkTable _forks;
+    private readonly FrozenCopies _frozen;
+    private readonly LogIndex.LogIndex _index;
+    private volatile bool _writing;
+    private IBufferLog? _log;
+    private volatile IFlushGate? _gate;
+    private long _reads, _writes, _redone, _versions, _evictions, _frozenTaken, _torn, _rebuilt, _hintImages;
+
+    /// <summary>A pool of a node that applies, from the log position in <see cref="BufferPoolOptions.Consistent"/> on.</summary>
+    public BufferPool(BufferPoolOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.Frames, 16);
+        _options = options;
+        _files = options.Files;
+        _memory = new AlignedBuffer((long)options.Frames * Page.Size);
+        _frames = new Frame[options.Frames];
+        for (int i = 0; i < _frames.Length; i++)
+        {
+            _frames[i] = new Frame(this, i, _memory.Pointer + ((long)i * Page.Size));
+        }
+
+        _table = new BufferTable(_frames);
+        _forks = new ForkTable(_files);
+        _frozen = new FrozenCopies(options.FrozenCopies > 0 ? options.FrozenCopies : Math.Max(64, options.Frames / 4));
+        _index = new LogIndex.LogIndex(options.LogIndexBytes, options.Consistent.Value);
+        _freeFrames = new Stack<int>(_frames.Length);
+        for (int i = _frames.Length - 1; i >= 0; i--)
+        {
+            _freeFrames.Push(i);
+        }
+    }
+
     /// <summary>False on a reader: pages never change under a pin, hint bits and pruning are not allowed.</summary>
-    public bool CanWrite => throw new NotImplementedException();
+    public bool CanWrite => _writing;
 
-    public PinnedPage Pin(in BufferTag tag, PinMode mode = PinMode.Normal) => throw new NotImplementedException();
+    public int FrameCount => _frames.Length;
 
-    /// <summary>Adds a zero page at the end of the fork (writer only); pinned and latched exclusively.</summary>
-    public PinnedPage PinNew(RelFileNode rel, ForkNumber fork) => throw new NotImplementedException();
+    /// <summary>The LogIndex: its memory and cut point; entries are added with <see cref="NoteRecord"/>.</summary>
+    public LogIndex.LogIndex Index => _index;
+
+    public BufferCounters Counters
+    {
+        get
+        {
+            long hits = 0;
+            int dirty = 0;
+            foreach (Frame frame in _frames)
+            {
+                hits += Volatile.Read(ref frame.Hits);
+                dirty += frame.IsDirty ? 1 : 0;
+            }
+
+            return new BufferCounters
+            {
+                Hits = hits,
+                Reads = Volatile.Read(ref _reads),
+                Writes = Volatile.Read(ref _writes),
+                RecordsRedone = Volatile.Read(ref _redone),
+                VersionsBuilt = Volatile.Read(ref _versions),
+                Evictions = Volatile.Read(ref _evictions),
+                FrozenCopiesTaken = Volatile.Read(ref _frozenTaken),
+                FrozenCopiesNow = _frozen.Count,
+                TornReads = Volatile.Read(ref _torn),
+                PagesRebuilt = Volatile.Read(ref _rebuilt),
+                HintImages = Volatile.Read(ref _hintImages),
+                DirtyFrames = dirty,
+            };
+        }
+    }
+
+    /// <summary>A pin on the page; on a node that applies, on its version as of the applied LSN.</summary>
+    /// <exception cref="StorageException">The page does not exist, cannot be read, or is damaged for good (I12); the message names file and block.</exception>
+    public PinnedPage Pin(in BufferTag tag, PinMode mode = PinMode.Normal)
+    {
+        int hash = tag.GetHashCode();
+        while (true)
+        {
+            Frame? frame = _table.TryPin(tag, hash);
+            if (frame is null)
+            {
+                frame = Load(tag, hash, mode);
+                if (frame is not null)
+                {
+                    return new PinnedPage(frame);
+                }
+
+                continue;
+            }
+
+            if (!frame.WaitLoaded())
+            {
+                frame.Unpin();
+                continue;
+            }
+
+            Frame? current = IsCurrent(frame, hash) ? frame : Renew(frame, hash);
+            if (current is not null)
+            {
+                current.Hits++;
+                return new PinnedPage(current);
+            }
+        }
+    }
 
     /// <summary>The virtual size: files and log together.</summary>
-    public uint BlockCount(RelFileNode rel, ForkNumber fork) => throw new NotImplementedException();
+    public uint BlockCount(RelFileNode rel, ForkNumber fork) => _forks.BlockCount(rel, fork);
 
     /// <summary>Whether the fork exists at the applied LSN.</summary>
-    public bool ForkExists(RelFileNode rel, ForkNumber fork) => throw new NotImplementedException();
+    public bool ForkExists(RelFileNode rel, ForkNumber fork) => _forks.Get(rel, fork).Blocks > 0 || _files.Exists(rel, fork);
 
-    /// <summary>Forgets the pages at and after <paramref name="firstBlock"/> without writing them (truncate, drop).</summary>
-    public void Discard(RelFileNode rel, ForkNumber fork, uint firstBlock) => throw new NotImplementedException();
-
-    /// <summary>Writes and syncs all pages of a relation now (bulk builds that skip the log do so before commit); passes the flush gate.</summary>
-    public void FlushRelation(RelFileNode rel) => throw new NotImplementedException();
-}
-
-/// <summary>
-/// A pin on a page. It may be kept across calls (a scan's current page) but belongs to one thread; disposing it twice is a bug that is checked.
-/// Latches on it are taken with <see cref="Latch"/> and the guards below.
-/// </summary>
-public readonly unsafe struct PinnedPage : IDisposable
-{
-    public bool IsValid => throw new NotImplementedException();
-    public ref readonly BufferTag Tag => throw new NotImplementedException();
-    public BlockNumber Block => Tag.Block;
-    public byte* Pointer => throw new NotImplementedException();
-    public Page Page => new(new Span<byte>(Pointer, Page.Size));
-
-    /// <summary>Explicit latching, for code that holds several pages at once (btree); else use the guards.</summary>
-    public void Latch(LatchMode mode) => throw new NotImplementedException();
-
-    public bool TryLatch(LatchMode mode) => throw new NotImplementedException();
-    public void Unlatch() => throw new NotImplementedException();
-
-    public SharedLatch LatchShared()
+    /// <summary>Moves the pool from applying to writing, in place (recovery has ended, or promotion): frames and sessions stay.</summary>
+    /// <remarks>
+    /// Nothing is added to the LogIndex afterwards. Frames that are there are immutable versions; the first pin of each page takes or copies it, redoes its remaining
+    /// entries, and marks it dirty from its first entry on.
+    /// </remarks>
+    public void SwitchToWriting(IBufferLog log, IFlushGate gate)
     {
-        Latch(LatchMode.Shared);
-        return new SharedLatch(this);
+        Invariant.Check(!_writing, "R9", "the pool writes already");
+        _log = log;
+        _gate = gate;
+        _writing = true;
     }
 
-    public ExclusiveLatch LatchExclusive()
+    public void Dispose()
     {
-        Latch(LatchMode.Exclusive);
-        return new ExclusiveLatch(this);
+        _memory.Dispose();
+        _frozen.Dispose();
+        _index.Dispose();
     }
 
-    /// <summary>Waits until this is the only pin, and latches exclusively (LockBufferForCleanup).</summary>
-    public void LatchForCleanup() => throw new NotImplementedException();
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool IsCurrent(Frame frame, int hash)
+    {
+        if (_writing)
+        {
+            return !frame.IsImmutable;
+        }
 
-    /// <summary>Latches exclusively if that is free at once and this is the only pin.</summary>
-    public bool TryLatchForCleanup() => throw new NotImplementedException();
+        ulong mark = Volatile.Read(ref frame.Mark);
+        return mark >= Volatile.Read(ref _lastEmptying) && _index.NothingSince(hash, mark);
+    }
 
-    /// <summary>
-    /// Writer, under the exclusive latch, BEFORE the log record is inserted and the page LSN set: notes where the page's oldest unflushed change begins.
-    /// </summary>
-    public void MarkDirty() => throw new NotImplementedException();
-
-    /// <summary>Writer, under any latch: a hint changed that may be lost. Logs a full-page image when checksums need one (MarkBufferDirtyHint). No-op on a reader.</summary>
-    public void MarkDirtyHint(bool standardLayout) => throw new NotImplementedException();
-
-    public PinnedPage PinAgain() => throw new NotImplementedException();
-    public void Dispose() => throw new NotImplementedException();
-}
-
-public enum LatchMode
-{
-    Shared,
-    Exclusive,
-}
-
-public readonly ref struct SharedLatch(PinnedPage page)
-{
-    public void Dispose() => page.Unlatch();
-}
-
-public readonly ref struct ExclusiveLatch(PinnedPage page)
-{
-    public void Dispose() => page.Unlatch();
+    private string FileOf(in BufferTag tag) => RelationFiles.RelativePath(tag.Rel, tag.Fork);
 }

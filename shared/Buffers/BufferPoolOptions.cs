@@ -1,0 +1,76 @@
+using SharedStorage.Io;
+using SharedStorage.Primitives;
+using SharedStorage.Wal.Reading;
+
+namespace SharedStorage.Buffers;
+
+/// <summary>What a pool is made of. It begins as one that applies; <see cref="BufferPool.SwitchToWriting"/> makes it a writer's.</summary>
+public sealed record BufferPoolOptions
+{
+    /// <summary>Pages in memory (shared_buffers / 8 KiB). At least 16.</summary>
+    public required int Frames { get; init; }
+
+    public required RelationFiles Files { get; init; }
+
+    /// <summary>Everything before this is applied: what versions of pages are brought forward to. Moved by the tail.</summary>
+    public required LsnCell Applied { get; init; }
+
+    /// <summary>
+    /// All changes before this are durable in data files, as far as this node knows: the writer's announcement on a reader, the redo position in crash
+    /// recovery. The LogIndex holds every entry from here on.
+    /// </summary>
+    public required LsnCell Consistent { get; init; }
+
+    /// <summary>Null only where nothing is ever redone (tests, tools).</summary>
+    public IPageRedo? Redo { get; init; }
+
+    public IWalRecords? Records { get; init; }
+
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    /// <summary>Frozen copies kept in memory at most; a quarter of the frames, but no less than 64, when 0.</summary>
+    public int FrozenCopies { get; init; }
+
+    /// <summary>Memory for the LogIndex in bytes before it counts as full (DESIGN: 128 MB).</summary>
+    public long LogIndexBytes { get; init; } = 128L << 20;
+
+    /// <summary>
+    /// How long a pin waits for <see cref="Applied"/> when storage gives a page from the future: only in attach mode does that happen (R12). Zero fails at once.
+    /// </summary>
+    public TimeSpan FuturePageWait { get; init; } = TimeSpan.Zero;
+
+    /// <summary>How long a pin waits for a frame before it fails: longer than a lease, so that an evicted reader frees the frames it held back.</summary>
+    public TimeSpan FrameWait { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>How often a page that fails its checks is read again, with pauses of 1, 2, 4 ... ms: a torn read beside a write lasts no longer.</summary>
+    public int TornReadRetries { get; init; } = 6;
+
+    /// <summary>Asked before and after each read from storage (R12, I8: a frozen reader's lease). May throw to fail the query.</summary>
+    public IStorageReadCheck? ReadCheck { get; init; }
+}
+
+/// <summary>What must hold around each read of a page from shared storage (R12).</summary>
+public interface IStorageReadCheck
+{
+    void BeforeRead(in BufferTag tag);
+
+    /// <param name="pageLsn">The page's LSN; invalid for an all-zero page and past the end, both of which a frozen reader takes for a later page.</param>
+    void AfterRead(in BufferTag tag, Lsn pageLsn, bool pastEnd);
+}
+
+/// <summary>What the pool has done since it was made.</summary>
+public readonly record struct BufferCounters
+{
+    public long Hits { get; init; }
+    public long Reads { get; init; }
+    public long Writes { get; init; }
+    public long RecordsRedone { get; init; }
+    public long VersionsBuilt { get; init; }
+    public long Evictions { get; init; }
+    public long FrozenCopiesTaken { get; init; }
+    public int FrozenCopiesNow { get; init; }
+    public long TornReads { get; init; }
+    public long PagesRebuilt { get; init; }
+    public long HintImages { get; init; }
+    public int DirtyFrames { get; init; }
+}
