@@ -29,46 +29,6 @@ public static class StandbyLocksRecord
         record.AddData(locks.Length).AddData(MemoryMarshal.AsBytes(locks));
 }
 
-/// <summary>RUNNING_XACTS (xl_running_xacts): top-level transactions first, then subtransactions.</summary>
-public readonly ref struct RunningTransactionsRecord
-{
-    public int TopCount { get; init; }
-    public int SubCount { get; init; }
-
-    /// <summary>There are more subtransactions than listed.</summary>
-    public bool SubtransactionsOverflowed { get; init; }
-    public Xid Next { get; init; }
-    public Xid OldestRunning { get; init; }
-    public Xid LatestCompleted { get; init; }
-    public ReadOnlySpan<Xid> Xids { get; init; }
-
-    public static RunningTransactionsRecord Read(ReadOnlySpan<byte> body)
-    {
-        var reader = new BodyReader(body);
-        int top = reader.Int32();
-        int sub = reader.Int32();
-        bool overflowed = reader.Bool();
-        reader.Align(4);
-        return new RunningTransactionsRecord
-        {
-            TopCount = top,
-            SubCount = sub,
-            SubtransactionsOverflowed = overflowed,
-            Next = reader.Xid(),
-            OldestRunning = reader.Xid(),
-            LatestCompleted = reader.Xid(),
-            Xids = reader.Array<Xid>((int)Math.Clamp((long)top + sub, -1, int.MaxValue)),
-        };
-    }
-
-    public void Write(WalRecordBuilder record)
-    {
-        record.AddData(TopCount).AddData(SubCount).AddData(SubtransactionsOverflowed ? 1 : 0)
-            .AddData(Next).AddData(OldestRunning).AddData(LatestCompleted);
-        record.AddData(MemoryMarshal.AsBytes(Xids));
-    }
-}
-
 /// <summary>INVALIDATIONS of a transaction without xid (xl_invalidations).</summary>
 public readonly ref struct StandbyInvalidationsRecord
 {
@@ -95,5 +55,5 @@ public readonly ref struct StandbyInvalidationsRecord
 
     public void Write(WalRecordBuilder record) =>
         record.AddData(Database).AddData(Tablespace).AddData(InvalidatesInitFile ? 1 : 0)
-            .AddData(Messages.Length / XactEndRecord.InvalidationSize).AddData(Messages);
+            .AddData(Messages.Length / XactEnd.InvalidationSize).AddData(Messages);
 }

@@ -65,6 +65,13 @@ public ref struct XactEnd
     /// <summary>The prepared transaction that ends; invalid for a plain commit or abort.</summary>
     public Xid TwoPhaseXid;
 
+    /// <summary>The prepared transaction's name; only with wal_level logical.</summary>
+    public ReadOnlySpan<byte> GlobalId;
+
+    /// <summary>Where and when the transaction ended at its origin, with <see cref="XactInfo.HasOrigin"/>.</summary>
+    public Lsn OriginLsn;
+    public long OriginTime;
+
     /// <summary>Reads a body.</summary>
     /// <exception cref="StorageException">The body is shorter than its own counts say (I10).</exception>
     public static XactEnd Read(byte info, ReadOnlySpan<byte> body)
@@ -107,9 +114,18 @@ public ref struct XactEnd
         if ((end.Info & XactInfo.HasTwoPhase) != 0)
         {
             end.TwoPhaseXid = new Xid(reader.UInt32());
+            if ((end.Info & XactInfo.HasGid) != 0)
+            {
+                end.GlobalId = reader.Text();
+            }
         }
 
-        // What may follow (a prepared transaction's name, the replication origin) has no use here.
+        if ((end.Info & XactInfo.HasOrigin) != 0)
+        {
+            end.OriginLsn = new Lsn(BinaryPrimitives.ReadUInt64LittleEndian(reader.Take(sizeof(ulong))));
+            end.OriginTime = BinaryPrimitives.ReadInt64LittleEndian(reader.Take(sizeof(long)));
+        }
+
         return end;
     }
 
@@ -185,6 +201,13 @@ public ref struct XactEnd
             ReadOnlySpan<byte> taken = _rest[..count];
             _rest = _rest[count..];
             return taken;
+        }
+
+        public ReadOnlySpan<byte> Text()
+        {
+            ReadOnlySpan<byte> text = Take(_rest.IndexOf((byte)0));
+            Take(1);
+            return text;
         }
 
         public uint UInt32() => BinaryPrimitives.ReadUInt32LittleEndian(Take(sizeof(uint)));
