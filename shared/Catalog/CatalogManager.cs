@@ -10,7 +10,7 @@ namespace SharedStorage.Catalog;
 /// <summary>
 /// The catalogs of a node: one per data directory. Sessions take their database from it; commit and tail tell it what changed. Thread-safe.
 /// </summary>
-public sealed class CatalogManager
+public sealed class CatalogManager : ICommitListener
 {
     private readonly ConcurrentDictionary<Oid, DatabaseCatalog> _databases = new();
     private readonly Lock _opening = new();
@@ -69,6 +69,8 @@ public sealed class CatalogManager
             }
         }
     }
+
+    void ICommitListener.BeforeVisible(Lsn commitEnd, Xid xid, in Wal.Records.XactEnd record) => Invalidate(commitEnd, record.Invalidations);
 
     /// <summary>A relation map changed (XLOG_RELMAP_UPDATE): files of mapped catalogs are looked up anew.</summary>
     public void RelationMapChanged(Lsn recordEnd, Oid database, ReadOnlySpan<byte> map)

@@ -50,7 +50,7 @@ public sealed class DatabaseCatalog
         CatalogEpoch epoch = snapshot.Lsn >= current.From ? current : OldEpoch(snapshot.Lsn);
         if (snapshot.Own is { } own && _own.TryGetValue(own, out TransactionCatalog? changes))
         {
-            epoch = changes.EpochFor(epoch, snapshot);
+            epoch = changes.EpochFor(epoch, snapshot, own);
         }
 
         return new CatalogView(this, epoch, snapshot);

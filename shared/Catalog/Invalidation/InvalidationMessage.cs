@@ -20,6 +20,9 @@ public enum InvalidationKind
 
     /// <summary>A catalog without a cache: snapshots on it are stale.</summary>
     Snapshot,
+
+    /// <summary>Of a later minor version: everything is taken for changed.</summary>
+    Unknown,
 }
 
 /// <summary>
@@ -30,7 +33,6 @@ public readonly record struct InvalidationMessage(InvalidationKind Kind, int Cac
 {
     public const int Size = 16;
 
-    /// <exception cref="StorageException">An unknown kind (I10).</exception>
     public static InvalidationMessage Read(ReadOnlySpan<byte> bytes)
     {
         sbyte id = (sbyte)bytes[0];
@@ -44,7 +46,7 @@ public readonly record struct InvalidationMessage(InvalidationKind Kind, int Cac
             -3 => new InvalidationMessage(InvalidationKind.Files, 0, database, value),
             -4 => new InvalidationMessage(InvalidationKind.RelationMap, 0, database, 0),
             -5 => new InvalidationMessage(InvalidationKind.Snapshot, 0, database, value),
-            _ => throw new StorageException($"unknown kind {id} of invalidation message"),
+            _ => new InvalidationMessage(InvalidationKind.Unknown, 0, Oid.Invalid, 0),
         };
     }
 

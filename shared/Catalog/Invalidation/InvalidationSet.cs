@@ -11,9 +11,11 @@ internal sealed class InvalidationSet
     public bool AllRelations { get; private set; }
     public bool RelationMap { get; private set; }
 
-    public bool IsEmpty => _catalogs.Count == 0 && Relations.Count == 0 && !AllRelations && !RelationMap;
+    private bool Everything { get; set; }
 
-    public bool Touches(Oid catalog) => _catalogs.Contains(catalog);
+    public bool IsEmpty => !Everything && _catalogs.Count == 0 && Relations.Count == 0 && !AllRelations && !RelationMap;
+
+    public bool Touches(Oid catalog) => Everything || _catalogs.Contains(catalog);
 
     /// <summary>Takes the messages that concern the database; ones of other databases are left out.</summary>
     public void Add(ReadOnlySpan<byte> messages, Oid database)
@@ -33,12 +35,15 @@ internal sealed class InvalidationSet
         switch (m.Kind)
         {
             case InvalidationKind.CatalogCache:
-                if (m.Cache >= SysCache.All.Count)
+                if (m.Cache < SysCache.All.Count)
                 {
-                    throw new StorageException($"unknown catalog cache {m.Cache} in an invalidation message");
+                    _catalogs.Add(SysCache.All[m.Cache].Catalog);
+                }
+                else
+                {
+                    ForgetAll();
                 }
 
-                _catalogs.Add(SysCache.All[m.Cache].Catalog);
                 break;
             case InvalidationKind.Catalog:
             case InvalidationKind.Snapshot:
@@ -53,6 +58,16 @@ internal sealed class InvalidationSet
             case InvalidationKind.RelationMap:
                 RelationMap = true;
                 break;
+            case InvalidationKind.Unknown:
+                ForgetAll();
+                break;
         }
+    }
+
+    private void ForgetAll()
+    {
+        Everything = true;
+        AllRelations = true;
+        RelationMap = true;
     }
 }
