@@ -1,3 +1,4 @@
+using SharedStorage.Format.Compression;
 using SharedStorage.Format.Tuples;
 using SharedStorage.Primitives;
 
@@ -7,6 +8,25 @@ namespace SharedStorage.Access.Btree;
 internal static class IndexValues
 {
     /// <summary>The value without compression; index entries never point to a TOAST table.</summary>
+    /// <exception cref="StorageException">It cannot be decompressed.</exception>
     public static Datum Plain(Datum value) =>
-        !value.IsNull && value.Object is ToastedValue ? throw PgException.NotSupported("a compressed index key") : value;
+        !value.IsNull && value.Object is ToastedValue toasted ? Decompress(toasted) : value;
+
+    private static Datum Decompress(ToastedValue value)
+    {
+        if (!value.IsCompressedInline)
+        {
+            throw BtreePages.Corrupted("an index entry points to a TOAST table");
+        }
+
+        byte[] plain = new byte[value.RawSize];
+        ReadOnlySpan<byte> data = value.Raw.AsSpan(Varlena.CompressedHeaderSize);
+        int length = Varlena.CompressedMethod(value.Raw) switch
+        {
+            ToastCompression.Pglz => Pglz.Decompress(data, plain),
+            ToastCompression.Lz4 => Lz4.Decompress(data, plain),
+            _ => -1,
+        };
+        return length == plain.Length ? Datum.FromBytes(plain) : throw BtreePages.Corrupted("a compressed value in an index entry is damaged");
+    }
 }

@@ -18,7 +18,7 @@ public static class BtreeRedo
     /// is left as it is.
     /// </summary>
     /// <exception cref="StorageException">I10: unknown op code or a body that does not fit the page; the caller adds the record's LSN.</exception>
-    public static void Apply(WalRecord record, int blockId, Page page)
+    public static void Apply(WalRecord record, int blockId, in BufferTag tag, Page page)
     {
         if (record.Block(blockId).ApplyImage)
         {
@@ -66,7 +66,7 @@ public static class BtreeRedo
                 RestoreMeta(record, blockId, page);
                 break;
             default:
-                throw new StorageException($"btree redo: unknown op code 0x{record.OpCode:X2}");
+                throw record.Malformed($"unknown btree op code, for {tag}");
         }
 
         page.Lsn = record.End;
@@ -76,7 +76,7 @@ public static class BtreeRedo
     public static bool Knows(byte opCode) => opCode <= BtreeOp.MetaCleanup;
 
     internal static StorageException BadBlock(WalRecord record, int blockId) =>
-        new($"btree redo: op code 0x{record.OpCode:X2} has no block {blockId}");
+        record.Malformed($"this btree record has no block {blockId}");
 
     internal static void ClearIncompleteSplit(Page page) =>
         BtreePage.Opaque(page).Flags &= ~BtreePageFlags.IncompleteSplit;
