@@ -127,7 +127,10 @@ public sealed class BtreeScanTests(BtreeScanTests.Source source) : IClassFixture
     {
         Relation = new Relation
         {
-            Id = new Oid(20000), Name = name, Node = new RelFileNode(RelFileNode.DefaultTablespace, new Oid(5), new Oid(20000)), Kind = 'i',
+            Id = new Oid(20000),
+            Name = name,
+            Node = new RelFileNode(RelFileNode.DefaultTablespace, new Oid(5), new Oid(20000)),
+            Kind = 'i',
             Desc = new TupleDesc([.. columns.Select(c => c.Attribute)]),
         },
         TableId = new Oid(19999),
@@ -140,7 +143,12 @@ public sealed class BtreeScanTests(BtreeScanTests.Source source) : IClassFixture
         HeapAttribute = 1,
         Attribute = new TupleAttribute
         {
-            Name = name, TypeId = new Oid(type), Length = length, ByValue = byValue, Alignment = alignment, Storage = length == -1 ? 'x' : 'p',
+            Name = name,
+            TypeId = new Oid(type),
+            Length = length,
+            ByValue = byValue,
+            Alignment = alignment,
+            Storage = length == -1 ? 'x' : 'p',
         },
         OperatorFamily = family,
         Collation = new Oid(collation),
