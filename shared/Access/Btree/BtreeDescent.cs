@@ -27,6 +27,9 @@ internal sealed class BtreeDescent(BtreePages pages, BtreeSchema schema)
 
     private volatile CachedRoot? _root;
 
+    /// <summary>Whether the index allows deduplication; known once a root was found.</summary>
+    public bool AllEqualImage { get; private set; }
+
     private sealed record CachedRoot(uint Block, uint Level);
 
     public BtreePages Pages => pages;
@@ -40,6 +43,7 @@ internal sealed class BtreeDescent(BtreePages pages, BtreeSchema schema)
         bool isMeta = buffer.Opaque.IsMeta;
         buffer.Release();
         CheckMeta(meta, isMeta);
+        AllEqualImage = meta.AllEqualImage;
         return meta;
     }
 
@@ -84,10 +88,7 @@ internal sealed class BtreeDescent(BtreePages pages, BtreeSchema schema)
         BtreeBuffer root = SkipIgnored(pages.Get(meta.FastRoot, LatchMode.Shared));
         if (root.Opaque.Level != meta.FastLevel)
         {
-            uint level = root.Opaque.Level;
-            uint block = root.Block;
-            root.Release();
-            throw BtreePages.Corrupted($"root page {block} of index \"{schema.Name}\" has level {level}, expected {meta.FastLevel}");
+            throw BtreePages.Corrupted($"root page {root.Block} of index \"{schema.Name}\" has level {root.Opaque.Level}, expected {meta.FastLevel}");
         }
 
         _root = new CachedRoot(root.Block, meta.FastLevel);
@@ -194,7 +195,6 @@ internal sealed class BtreeDescent(BtreePages pages, BtreeSchema schema)
 
         if (buffer.Opaque.IsIgnored)
         {
-            buffer.Release();
             throw BtreePages.Corrupted($"fell off the end of index \"{schema.Name}\"");
         }
 
@@ -226,7 +226,6 @@ internal sealed class BtreeDescent(BtreePages pages, BtreeSchema schema)
             Page page = buffer.Page;
             if (opaque.Level < level || page.ItemCount < opaque.FirstDataItem)
             {
-                buffer.Release();
                 throw BtreePages.Corrupted($"btree level {level} not found in index \"{schema.Name}\"");
             }
 
@@ -274,7 +273,6 @@ internal sealed class BtreeDescent(BtreePages pages, BtreeSchema schema)
             }
             else if (buffer.Opaque.Prev == left)
             {
-                buffer.Release();
                 throw BtreePages.Corrupted($"could not find left sibling of block {from} in index \"{schema.Name}\"");
             }
         }
@@ -298,7 +296,6 @@ internal sealed class BtreeDescent(BtreePages pages, BtreeSchema schema)
         uint next = buffer.Opaque.Next;
         if (next == 0)
         {
-            buffer.Release();
             throw BtreePages.Corrupted($"fell off the end of index \"{schema.Name}\"");
         }
 

@@ -33,6 +33,8 @@ public sealed class BtreeIndex
 {
     private readonly BtreeSchema _schema;
     private readonly BtreeDescent _descent;
+    private readonly BtreeWriter _writer;
+    private readonly BtreeInserter _inserter;
 
     public BtreeIndex(StorageEngine engine, IndexInfo index)
     {
@@ -40,15 +42,37 @@ public sealed class BtreeIndex
         Index = index;
         _schema = new BtreeSchema(index);
         _descent = new BtreeDescent(new PoolBtreePages(engine.Buffers, index.Relation.Node, index.Relation.Name), _schema);
+        _writer = new BtreeWriter(engine, _schema, _descent);
+        _inserter = new BtreeInserter(_writer);
     }
 
     public StorageEngine Engine { get; }
     public IndexInfo Index { get; }
 
+    /// <summary>Gives "(columns)=(values)" for the detail of a unique violation; null gives no detail.</summary>
+    public Func<IndexInfo, Datum[], string?>? DescribeKey { get; set; }
+
     /// <summary>
     /// Adds an entry. For a unique check the heap is asked for the state of rows with an equal key. Gives false when <see cref="UniqueCheck.Partial"/> found one.
     /// </summary>
-    public bool Insert(Transaction tx, ReadOnlySpan<Datum> values, Tid tid, UniqueCheck check, Heap.HeapTable table) => throw new NotImplementedException();
+    /// <exception cref="PgException">23505: another live row has the key. 54000: the entry is too large. And what ends a wait for another transaction.</exception>
+    public bool Insert(Transaction tx, ReadOnlySpan<Datum> values, Tid tid, UniqueCheck check, Heap.HeapTable table)
+    {
+        IRowProbe? probe = check == UniqueCheck.No ? null : new HeapProbe(table, tx);
+        while (true)
+        {
+            switch (_inserter.Insert(values, tid, tx.XidOrInvalid, check, probe, out Xid wait))
+            {
+                case UniqueVerdict.Unique:
+                    return true;
+                case UniqueVerdict.Wait:
+                    Engine.Locks.WaitForTransaction(tx, wait);
+                    break;
+                default:
+                    return check == UniqueCheck.Partial ? false : throw Duplicate(values, table.Relation);
+            }
+        }
+    }
 
     /// <summary>A scan of the entries that satisfy all keys, in index order or backward.</summary>
     public BtreeScan Scan(IReadOnlyList<BtreeScanKey> keys, bool backward = false) => new(_descent, _schema, keys, backward);
@@ -59,6 +83,17 @@ public sealed class BtreeIndex
     /// <summary>Removes the entries whose place is dead; then deletes empty pages and recycles deleted ones (btbulkdelete, btvacuumcleanup).</summary>
     public BtreeVacuumStats BulkDelete(Transaction tx, Func<Tid, bool> isDead) => throw new NotImplementedException();
     public BtreeVacuumStats VacuumCleanup(Transaction tx) => throw new NotImplementedException();
+
+    private PgException Duplicate(ReadOnlySpan<Datum> values, Relation table)
+    {
+        string? key = DescribeKey?.Invoke(Index, values.ToArray());
+        return new PgException(SqlStates.UniqueViolation, $"duplicate key value violates unique constraint \"{Index.Relation.Name}\"")
+        {
+            Detail = key is null ? null : $"Key {key} already exists.",
+            Table = table.Name,
+            Constraint = Index.Relation.Name,
+        };
+    }
 }
 
 public readonly record struct BtreeVacuumStats(uint Pages, double Tuples, double Removed, uint PagesDeleted, uint PagesFree);

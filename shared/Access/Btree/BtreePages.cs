@@ -63,9 +63,10 @@ internal readonly unsafe struct BtreeBuffer
         }
     }
 
-    /// <summary>Unlatches and unpins.</summary>
+    /// <summary>Unlatches and unpins a page that was taken with <see cref="BtreePages.Get"/>.</summary>
     public void Release()
     {
+        HeldPages.Remove(this);
         Unlatch();
         Unpin();
     }
@@ -89,6 +90,7 @@ internal abstract class BtreePages(string indexName)
     {
         BtreeBuffer buffer = Pin(block);
         buffer.Latch(mode);
+        HeldPages.Add(buffer);
         Check(buffer);
         return buffer;
     }
@@ -105,13 +107,11 @@ internal abstract class BtreePages(string indexName)
         Page page = buffer.Page;
         if (page.IsNew)
         {
-            buffer.Release();
             throw Corrupted($"index \"{IndexName}\" contains unexpected zero page at block {buffer.Block}");
         }
 
         if (page.Header.Special != Page.Size - BtreeOpaque.Size)
         {
-            buffer.Release();
             throw Corrupted($"index \"{IndexName}\" contains corrupted page at block {buffer.Block}");
         }
     }

@@ -52,18 +52,27 @@ public sealed class BtreeScan : IDisposable
     /// <exception cref="StorageException">The index is damaged.</exception>
     public bool Next()
     {
-        if (_started)
+        if (_started && ++_current < _count)
         {
-            if (++_current < _count)
-            {
-                return true;
-            }
-
-            return StepPage();
+            return true;
         }
 
-        _started = true;
-        return First();
+        int mark = HeldPages.Mark;
+        try
+        {
+            if (_started)
+            {
+                return StepPage();
+            }
+
+            _started = true;
+            return First();
+        }
+        catch
+        {
+            HeldPages.ReleaseTo(mark);
+            throw;
+        }
     }
 
     /// <summary>The values of the current entry (index-only scans).</summary>

@@ -12,6 +12,19 @@ internal static class IndexValues
     public static Datum Plain(Datum value) =>
         !value.IsNull && value.Object is ToastedValue toasted ? Decompress(toasted) : value;
 
+    /// <summary>The value as an index stores it: a name kept as a C string loses its padding.</summary>
+    public static Datum ForStorage(Datum value, TupleAttribute attribute)
+    {
+        if (value.IsNull || attribute.Length != -2)
+        {
+            return value;
+        }
+
+        byte[] bytes = value.Bytes;
+        int end = bytes.AsSpan().IndexOf((byte)0);
+        return end < 0 ? value : Datum.FromBytes(bytes[..end]);
+    }
+
     private static Datum Decompress(ToastedValue value)
     {
         if (!value.IsCompressedInline)

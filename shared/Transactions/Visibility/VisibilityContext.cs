@@ -67,7 +67,7 @@ public ref struct VisibilityContext
     internal readonly bool EndedBy(ulong end, Lsn at) =>
         end > TransactionManager.CommittedBeforeStart ? end <= at.Value : end == TransactionManager.CommittedBeforeStart && at >= _manager.Map.Start;
 
-    internal readonly Xid UpdaterOf(in HeapTupleHeader header) =>
+    public readonly Xid UpdaterOf(in HeapTupleHeader header) =>
         header.XmaxIsMulti ? _manager.MultiXacts.GetUpdater(new MultiXactId(header.RawXmax)) : header.Xmax;
 
     internal readonly bool MultiIsRunning(in HeapTupleHeader header, bool onlyLockers) =>

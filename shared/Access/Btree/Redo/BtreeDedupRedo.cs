@@ -75,6 +75,8 @@ internal static class BtreeDedupRedo
             throw new StorageException("btree redo: deduplication intervals are not on the page");
         }
 
+        // Who changes the page for the first time needs its LSN to decide on a full-page image.
+        built.Lsn = page.Lsn;
         bytes.CopyTo(page.Bytes);
     }
 }
