@@ -42,7 +42,7 @@ public sealed class RedoTable : IPageRedo
         Add(new(Rmgr.Standby, null, null));
         Add(new(Rmgr.Heap2, Heap2Redo.Apply, Heap2Redo.ImpliedPages));
         Add(new(Rmgr.Heap, HeapRedo.Apply, HeapRedo.ImpliedPages));
-        Add(new(Rmgr.Btree, (WalRecord r, int id, in BufferTag _, Page p) => BtreeRedo.Apply(r, id, p), null));
+        Add(new(Rmgr.Btree, BtreeRedo.Apply, null));
         Add(new(Rmgr.Sequence, (WalRecord r, int _, in BufferTag _, Page p) => SequenceRedo.Apply(r, p), null));
         Add(new(Rmgr.LogicalMessage, null, null));
     }
