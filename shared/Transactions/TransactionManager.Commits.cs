@@ -101,7 +101,13 @@ public sealed partial class TransactionManager
     /// </summary>
     public void CompleteCommitsBefore(Lsn position)
     {
-        WritableLog.Flush(position);
+        ITransactionLog log = WritableLog;
+        log.Flush(Lsn.Min(position, log.Reserved));
+        lock (_committing)
+        {
+            // Whoever inserted a record before has queued it now.
+        }
+
         CompleteFlushed(null);
     }
 

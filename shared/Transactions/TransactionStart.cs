@@ -1,3 +1,4 @@
+using SharedStorage.Format.Control;
 using SharedStorage.Primitives;
 using SharedStorage.Transactions.Multi;
 
@@ -20,4 +21,18 @@ public readonly record struct TransactionStart
 
     /// <summary>B (R8): where the tail begins, the checkpoint's redo; all that ended before it is told by clog only.</summary>
     public required Lsn Begin { get; init; }
+
+    /// <summary>
+    /// From the checkpoint that a node begins at; <paramref name="shutdown"/> says that nothing ran. An online one of a server with wal_level = minimal does
+    /// not say who ran: then anyone may have.
+    /// </summary>
+    public static TransactionStart From(in CheckPoint checkpoint, bool shutdown) => new()
+    {
+        NextXid = checkpoint.NextXid,
+        OldestXid = checkpoint.OldestXid,
+        OldestXidDatabase = checkpoint.OldestXidDatabase,
+        OldestActiveXid = shutdown ? Xid.Invalid : checkpoint.OldestActiveXid.IsValid ? checkpoint.OldestActiveXid : checkpoint.OldestXid,
+        MultiXacts = new MultiXactLimits(checkpoint.NextMulti, checkpoint.NextMultiOffset, checkpoint.OldestMulti, checkpoint.OldestMultiDatabase),
+        Begin = checkpoint.Redo,
+    };
 }

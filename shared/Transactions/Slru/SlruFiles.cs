@@ -1,53 +1,41 @@
 using SharedStorage.Format.Slru;
+using SharedStorage.Io;
 using SharedStorage.Primitives;
 
 namespace SharedStorage.Transactions.Slru;
 
 /// <summary>
-/// The segment files of one SLRU area (pg_xact and its like, slru.c): reads and writes of single pages, sync, removal. A handle lives for one call or one
-/// flush, so a segment that another node removes or replaces is never seen through an old handle. A reader node opens read-only (I4).
+/// The segment files of one SLRU area (pg_xact and its like, slru.c): reads and writes of single pages with O_DIRECT, sync, removal. A handle lives for one
+/// call or one flush, so a segment that another node removes or replaces is never seen through an old handle. A reader node opens read-only (I4).
 /// </summary>
 public sealed class SlruFiles(string dataDirectory, string area, bool readOnly)
 {
+    /// <summary>A segment that is replaced while it is opened gives ESTALE on cluster filesystems; the next try finds the new one.</summary>
+    private const int Tries = 5;
+
+    /// <summary>ESTALE on Linux.</summary>
+    private const int StaleHandle = 116;
+
     /// <summary>The area's path below the data directory, such as "pg_multixact/offsets".</summary>
     public string Area { get; } = area;
 
-    private string PathOf(uint segment) => Path.Combine(dataDirectory, Area, SlruLayout.SegmentName(segment));
+    private string Directory => Path.Combine(dataDirectory, Area);
+
+    private string PathOf(uint segment) => Path.Combine(Directory, SlruLayout.SegmentName(segment));
 
     /// <summary>Reads a page. False: the file is missing or ends before the page does.</summary>
     /// <exception cref="StorageException">The read failed (58030).</exception>
     public bool TryRead(uint page, Span<byte> into)
     {
-        string path = PathOf(SlruLayout.SegmentOf(page));
-        try
+        for (int tried = 1; ; tried++)
         {
-            using var handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            long offset = SlruLayout.OffsetInSegment(page);
-            int done = 0;
-            while (done < into.Length)
+            try
             {
-                int n = RandomAccess.Read(handle, into[done..], offset + done);
-                if (n == 0)
-                {
-                    return false;
-                }
-
-                done += n;
+                return TryReadOnce(page, into);
             }
-
-            return true;
-        }
-        catch (FileNotFoundException)
-        {
-            return false;
-        }
-        catch (DirectoryNotFoundException)
-        {
-            return false;
-        }
-        catch (IOException e) when (e is not StorageException)
-        {
-            throw Failed($"could not read {Area}/{SlruLayout.SegmentName(SlruLayout.SegmentOf(page))}", e);
+            catch (StorageException e) when (tried < Tries && e.Errno == StaleHandle)
+            {
+            }
         }
     }
 
@@ -56,31 +44,20 @@ public sealed class SlruFiles(string dataDirectory, string area, bool readOnly)
     public SegmentWriter OpenForWrite(uint segment)
     {
         Invariant.Check(!readOnly, "I4", "a reader tried to write an SLRU segment");
-        try
-        {
-            string path = PathOf(segment);
-            bool existed = File.Exists(path);
-            var handle = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
-            return new SegmentWriter(this, segment, handle, created: !existed);
-        }
-        catch (IOException e)
-        {
-            throw Failed($"could not open {Area}/{SlruLayout.SegmentName(segment)}", e);
-        }
+        string path = PathOf(segment);
+        DirectFile? there = DirectFile.TryOpen(path, BlockFileMode.Write);
+        return new SegmentWriter(there ?? DirectFile.Open(path, BlockFileMode.Create), there is null ? Directory : null);
     }
-
-    public bool SegmentExists(uint segment) => File.Exists(PathOf(segment));
 
     public IReadOnlyList<uint> Segments()
     {
-        string directory = Path.Combine(dataDirectory, Area);
-        if (!Directory.Exists(directory))
+        if (!System.IO.Directory.Exists(Directory))
         {
             return [];
         }
 
         var found = new List<uint>();
-        foreach (string file in Directory.EnumerateFiles(directory))
+        foreach (string file in System.IO.Directory.EnumerateFiles(Directory))
         {
             if (SlruLayout.TryParseSegmentName(Path.GetFileName(file.AsSpan()), out uint segment))
             {
@@ -99,64 +76,48 @@ public sealed class SlruFiles(string dataDirectory, string area, bool readOnly)
         File.Delete(PathOf(segment));
     }
 
-    internal static StorageException Failed(string what, Exception cause) =>
-        new($"{what}: {cause.Message}", cause) { SqlState = SqlStates.IoError };
+    private bool TryReadOnce(uint page, Span<byte> into)
+    {
+        using DirectFile? file = DirectFile.TryOpen(PathOf(SlruLayout.SegmentOf(page)), BlockFileMode.Read);
+        if (file is null)
+        {
+            return false;
+        }
+
+        using var buffer = new AlignedBuffer(SlruLayout.PageSize);
+        if (file.Read(SlruLayout.OffsetInSegment(page), buffer.Span) < SlruLayout.PageSize)
+        {
+            return false;
+        }
+
+        buffer.Span.CopyTo(into);
+        return true;
+    }
 
     /// <summary>A segment open for writing; <see cref="Sync"/> makes its pages durable. After a failure it is not used again (I11).</summary>
-    public sealed class SegmentWriter(SlruFiles files, uint segment, Microsoft.Win32.SafeHandles.SafeFileHandle handle, bool created) : IDisposable
+    public sealed class SegmentWriter(DirectFile file, string? newIn) : IDisposable
     {
-        public uint Segment { get; } = segment;
+        private readonly AlignedBuffer _buffer = new(SlruLayout.PageSize);
 
         public void Write(uint page, ReadOnlySpan<byte> bytes)
         {
-            try
-            {
-                RandomAccess.Write(handle, bytes, SlruLayout.OffsetInSegment(page));
-            }
-            catch (IOException e)
-            {
-                throw Failed($"could not write {files.Area}/{SlruLayout.SegmentName(Segment)}", e);
-            }
+            bytes.CopyTo(_buffer.Span);
+            file.Write(SlruLayout.OffsetInSegment(page), _buffer.Span);
         }
 
         public void Sync()
         {
-            try
+            file.DataSync();
+            if (newIn is not null)
             {
-                RandomAccess.FlushToDisk(handle);
-                if (created)
-                {
-                    files.SyncDirectory();
-                }
-            }
-            catch (IOException e)
-            {
-                throw Failed($"could not sync {files.Area}/{SlruLayout.SegmentName(Segment)}", e);
+                DurableFile.SyncDirectory(newIn);
             }
         }
 
-        public void Dispose() => handle.Dispose();
-    }
-
-    /// <summary>Makes the names of new segments durable.</summary>
-    private void SyncDirectory()
-    {
-        int fd = Libc.Open(Path.Combine(dataDirectory, Area), Libc.ReadOnlyDirectory);
-        if (fd < 0)
+        public void Dispose()
         {
-            throw new IOException($"errno {System.Runtime.InteropServices.Marshal.GetLastPInvokeError()}");
-        }
-
-        try
-        {
-            if (Libc.Sync(fd) != 0)
-            {
-                throw new IOException($"errno {System.Runtime.InteropServices.Marshal.GetLastPInvokeError()}");
-            }
-        }
-        finally
-        {
-            _ = Libc.Close(fd);
+            file.Dispose();
+            _buffer.Dispose();
         }
     }
 }
