@@ -9,7 +9,22 @@ namespace SharedStorage.Access.Heap;
 public sealed partial class HeapTable
 {
     /// <summary>Deletes the row at the place; waits for concurrent writers of it. <paramref name="snapshot"/> gives the command.</summary>
-    public ModifyResult Delete(Transaction tx, Tid tid, Snapshot snapshot, LockWait wait = LockWait.Wait)
+    public ModifyResult Delete(Transaction tx, Tid tid, Snapshot snapshot, LockWait wait = LockWait.Wait) => Delete(tx, tid, snapshot.Command, wait);
+
+    /// <summary>Deletes a chunk of a value that this transaction's row had; an index entry of an insertion that failed is passed over.</summary>
+    internal void DeleteChunk(Transaction tx, Tid tid)
+    {
+        HeapTupleHeader header = ReadHeader(tid);
+        if (header.HeaderLength == 0 || header.XminInvalid || (!header.XminFrozen && !tx.IsOwn(header.Xmin) && _locks.DidAbort(header.Xmin)))
+        {
+            return;
+        }
+
+        ModifyOutcome outcome = Delete(tx, tid, tx.Command, LockWait.Wait).Outcome;
+        Invariant.Check(outcome == ModifyOutcome.Ok, "TOAST", $"chunk {tid} of \"{Relation.Name}\" was changed by others: {outcome}");
+    }
+
+    private ModifyResult Delete(Transaction tx, Tid tid, CommandId command, LockWait wait)
     {
         CheckWritable();
         Xid xid = tx.Xid;
@@ -25,7 +40,7 @@ public sealed partial class HeapTable
             TupleUpdateState state;
             do
             {
-                state = row.UpdateState(tx, snapshot.Command);
+                state = row.UpdateState(tx, command);
                 if (state == TupleUpdateState.Invisible)
                 {
                     throw new PgException(SqlStates.ObjectNotInPrerequisiteState, "attempted to delete invisible tuple");
@@ -38,10 +53,10 @@ public sealed partial class HeapTable
                 return Failure(tx, row, state);
             }
 
-            (CommandId command, bool isCombo) = CommandFor(tx, row.Header, snapshot.Command);
+            (CommandId cmax, bool isCombo) = CommandFor(tx, row.Header, command);
             tx.MayJoinMultiXact();
             RowXmax xmax = _locks.NewXmax(row.Header, xid, RowLockMode.Exclusive, isUpdate: true);
-            DeleteAndLog(xid, row, xmax, command, isCombo);
+            DeleteAndLog(xid, row, xmax, cmax, isCombo);
             byte[]? external = CanToast && (row.Header.InfoMask & HeapInfoMask.HasExternal) != 0 ? row.Bytes.ToArray() : null;
             row.Unlatch();
             if (external is not null)
