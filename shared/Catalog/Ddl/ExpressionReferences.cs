@@ -68,10 +68,7 @@ internal sealed class ExpressionReferences(CatalogView view, Oid relation, HashS
             case "COLLATEEXPR":
                 AddCollation(tree.Oid("collOid"));
                 break;
-            case "ARRAYEXPR" or "ARRAY":
-                AddType(tree.Oid("array_typeid"));
-                break;
-            case "ROW":
+            case "ROWEXPR":
                 AddType(tree.Oid("row_typeid"));
                 break;
             case "NEXTVALUEEXPR":
