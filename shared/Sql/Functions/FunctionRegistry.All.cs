@@ -7,5 +7,13 @@ public static partial class FunctionRegistry
         IntegerFunctions.Add(t);
         FloatFunctions.Add(t);
         NumericFunctions.Add(t);
+        TextFunctions.Add(t);
+        StringFunctions.Add(t);
+        PatternFunctions.Add(t);
+        DateTimeOperators.Add(t);
+        DateTimeParts.Add(t);
+        DateTimeZones.Add(t);
+        ExtractFunctions.Add(t);
+        IntervalFunctions.Add(t);
     }
 }
