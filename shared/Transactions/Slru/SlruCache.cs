@@ -114,23 +114,14 @@ public sealed class SlruCache(SlruFiles files, bool gated = true)
     {
         lock (_flushing)
         {
-            List<FrozenPage> ready = [];
-            bool all = true;
-            foreach (FrozenPage copy in SetAsideDirtyPages())
+            // A page whose older copy waited is dirty again behind it: when the copy is written, a second round takes the page.
+            bool all = FlushRound(gate, flushLog, out bool behind);
+            if (all && behind)
             {
-                if (MayWrite(copy.Lsn, gate, flushLog))
-                {
-                    ready.Add(copy);
-                }
-                else
-                {
-                    all = false;
-                }
+                all = FlushRound(gate, flushLog, out _);
             }
 
-            Write(ready);
-            // A page whose older copy still waits may have later changes; they are from before the call too.
-            return all && OldestDirtyBehindFrozen() == Lsn.Max;
+            return all;
         }
     }
 
@@ -206,14 +197,22 @@ public sealed class SlruCache(SlruFiles files, bool gated = true)
     private void ThrowMissing(uint page) =>
         throw new StorageException($"{Files.Area}/{SlruLayout.SegmentName(SlruLayout.SegmentOf(page))} does not hold page {page}");
 
-    /// <summary>Moves every dirty page that has no waiting copy into a copy, whose page is clean from then on; gives all waiting copies.</summary>
-    private List<FrozenPage> SetAsideDirtyPages()
+    /// <summary>
+    /// Moves every dirty page that has no waiting copy into a copy, whose page is clean from then on; gives all waiting copies, and whether a page is dirty
+    /// <paramref name="behind"/> one.
+    /// </summary>
+    private List<FrozenPage> SetAsideDirtyPages(out bool behind)
     {
+        behind = false;
         lock (Sync)
         {
             foreach (SlruPage p in _pages.Values)
             {
-                if (p.IsDirty && !_frozen.ContainsKey(p.Number))
+                if (p.IsDirty && _frozen.ContainsKey(p.Number))
+                {
+                    behind = true;
+                }
+                else if (p.IsDirty)
                 {
                     _frozen[p.Number] = new FrozenPage(p.Number, (byte[])p.Bytes.Clone(), p.Lsn, p.RecLsn);
                     p.RecLsn = Lsn.Max;
@@ -224,18 +223,20 @@ public sealed class SlruCache(SlruFiles files, bool gated = true)
         }
     }
 
-    private Lsn OldestDirtyBehindFrozen()
+    private bool FlushRound(IFlushGate gate, Action<Lsn> flushLog, out bool behind)
     {
-        lock (Sync)
+        List<FrozenPage> ready = [];
+        List<FrozenPage> copies = SetAsideDirtyPages(out behind);
+        foreach (FrozenPage copy in copies)
         {
-            Lsn oldest = Lsn.Max;
-            foreach (uint page in _frozen.Keys)
+            if (MayWrite(copy.Lsn, gate, flushLog))
             {
-                oldest = Lsn.Min(oldest, _pages[page].RecLsn);
+                ready.Add(copy);
             }
-
-            return oldest;
         }
+
+        Write(ready);
+        return ready.Count == copies.Count;
     }
 
     private bool MayWrite(Lsn lsn, IFlushGate gate, Action<Lsn> flushLog)
