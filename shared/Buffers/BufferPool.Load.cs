@@ -180,14 +180,18 @@ public sealed unsafe partial class BufferPool
                 page.Bytes.Clear();
                 return live;
             case BaseRead.Damaged:
+                if (!isMap && RebuildFromLog(tag, page, to, entries))
+                {
+                    return 0;
+                }
+
                 if (mode != PinMode.ZeroOnError && !isMap)
                 {
                     throw new StorageException(string.Create(CultureInfo.InvariantCulture,
-                        $"invalid page in block {tag.Block.Value} of file \"{FileOf(tag)}\": its checksum or header is wrong, and the log since {from} has no image of it"));
+                        $"invalid page in block {tag.Block.Value} of file \"{FileOf(tag)}\": its checksum or header is wrong, and the log has no image of it"));
                 }
 
                 page.Bytes.Clear();
-                Interlocked.Increment(ref _rebuilt);
                 return live;
             default:
                 Lsn lsn = page.Lsn;
@@ -206,6 +210,32 @@ public sealed unsafe partial class BufferPool
                 // Clears of visibility bits set no LSN: a map page takes all entries in order.
                 return tag.Fork == ForkNumber.VisibilityMap ? live : Math.Max(live, entries.FirstFrom(lsn));
         }
+    }
+
+    /// <summary>Replaces the entries by those since the checkpoint, from the last image on; false when the log has none.</summary>
+    private bool RebuildFromLog(in BufferTag tag, Page page, Lsn to, EntryList entries)
+    {
+        IReadOnlyList<(Lsn Start, bool Initializes)>? all = _options.LogSinceRedo?.Invoke(tag, to);
+        int making = all is null ? -1 : all.Count - 1;
+        while (making >= 0 && !all![making].Initializes)
+        {
+            making--;
+        }
+
+        if (making < 0)
+        {
+            return false;
+        }
+
+        entries.Clear();
+        for (int i = making; i < all!.Count; i++)
+        {
+            entries.Add(all[i].Start.Value);
+        }
+
+        page.Bytes.Clear();
+        Interlocked.Increment(ref _rebuilt);
+        return true;
     }
 
     private void Redo(Page page, in BufferTag tag, EntryList entries, int first)

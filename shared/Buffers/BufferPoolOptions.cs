@@ -45,6 +45,12 @@ public sealed record BufferPoolOptions
     /// <summary>How often a page that fails its checks is read again, with pauses of 1, 2, 4 ... ms: a torn read beside a write lasts no longer.</summary>
     public int TornReadRetries { get; init; } = 6;
 
+    /// <summary>
+    /// For a page that stays damaged though the index has no image of it (it was cut): the records since the checkpoint's redo that touch the page, in order, before the given
+    /// position; true for one that makes the page. Reads the log through, so it is slow, and rarely called.
+    /// </summary>
+    public Func<BufferTag, Lsn, IReadOnlyList<(Lsn Start, bool Initializes)>>? LogSinceRedo { get; init; }
+
     /// <summary>Asked before and after each read from storage (R12, I8: a frozen reader's lease). May throw to fail the query.</summary>
     public IStorageReadCheck? ReadCheck { get; init; }
 }

@@ -37,6 +37,7 @@ internal sealed unsafe class PoolFixture : IDisposable
     public FakeGate Gate { get; } = new();
     public FakeRecords Records { get; } = new();
     public BufferPool Pool { get; }
+    public Func<BufferTag, Lsn, IReadOnlyList<(Lsn Start, bool Initializes)>>? LogSinceRedo { get; set; }
 
     public static BufferTag Tag(uint block, ForkNumber fork = ForkNumber.Main) => new(Rel, fork, new BlockNumber(block));
 
@@ -52,6 +53,7 @@ internal sealed unsafe class PoolFixture : IDisposable
         LogIndexBytes = 1 << 20,
         FrameWait = TimeSpan.FromMilliseconds(300),
         TornReadRetries = 2,
+        LogSinceRedo = (tag, before) => LogSinceRedo?.Invoke(tag, before) ?? [],
     });
 
     /// <summary>Changes a page as access methods do: latch, mark, record, LSN.</summary>
