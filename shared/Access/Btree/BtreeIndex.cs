@@ -1,3 +1,4 @@
+using SharedStorage.Format.Index;
 using SharedStorage.Format.Tuples;
 using SharedStorage.Primitives;
 using SharedStorage.Transactions;
@@ -78,11 +79,85 @@ public sealed class BtreeIndex
     public BtreeScan Scan(IReadOnlyList<BtreeScanKey> keys, bool backward = false) => new(_descent, _schema, keys, backward);
 
     /// <summary>Builds the index from rows of (values, place) given in any order: sorts, writes pages bottom-up, logs them.</summary>
-    public void Build(Transaction tx, IEnumerable<(Datum[] Values, Tid Tid)> rows, bool unique, string constraintName) => throw new NotImplementedException();
+    /// <exception cref="PgException">23505: two rows have one key.</exception>
+    public void Build(Transaction tx, IEnumerable<(Datum[] Values, Tid Tid)> rows, bool unique, string constraintName) =>
+        Build(tx, rows.Select(r => new BtreeBuildRow(r.Values, r.Tid)), unique, constraintName);
+
+    /// <summary>The same with rows of which some are there for old snapshots only. The index's file is there and empty.</summary>
+    public void Build(Transaction tx, IEnumerable<BtreeBuildRow> rows, bool unique, string constraintName)
+    {
+        _descent.ForgetRoot();
+        if (_descent.Pages.BlockCount != 0)
+        {
+            throw new StorageException($"index \"{Index.Relation.Name}\" already contains data") { SqlState = SqlStates.InternalError };
+        }
+
+        var sorter = new BtreeSorter(_schema, _inserter.Tuples);
+        bool anyDead = false;
+        var values = new Datum[_schema.ColumnCount];
+        foreach (BtreeBuildRow row in rows)
+        {
+            for (int i = 0; i < values.Length; i++)
+            {
+                values[i] = IndexValues.ForStorage(row.Values[i], _schema.Desc[i]);
+            }
+
+            sorter.Add(values, row.Tid, row.IsAlive);
+            anyDead |= !row.IsAlive;
+        }
+
+        sorter.Sort();
+        if (unique)
+        {
+            CheckUnique(sorter, constraintName);
+        }
+
+        new BtreeBuilder(_writer, _inserter.Tuples, tx.XidOrInvalid).Build(sorter, deduplicate: !unique && !anyDead);
+    }
 
     /// <summary>Removes the entries whose place is dead; then deletes empty pages and recycles deleted ones (btbulkdelete, btvacuumcleanup).</summary>
     public BtreeVacuumStats BulkDelete(Transaction tx, Func<Tid, bool> isDead) => throw new NotImplementedException();
     public BtreeVacuumStats VacuumCleanup(Transaction tx) => throw new NotImplementedException();
+
+    private void CheckUnique(BtreeSorter sorted, string constraintName)
+    {
+        int previous = -1;
+        var values = new Datum[_schema.ColumnCount];
+        for (int i = 0; i < sorted.Count; i++)
+        {
+            IndexTuple tuple = sorted[i];
+            if (!sorted.IsAlive(i) || (!Index.NullsNotDistinct && HasNullKey(tuple)))
+            {
+                continue;
+            }
+
+            if (previous >= 0 && sorted.CompareKeys(sorted[previous], tuple) == 0)
+            {
+                IndexTupleCodec.Deform(_schema.Desc, tuple.Bytes, _schema.ColumnCount, values);
+                string? key = DescribeKey?.Invoke(Index, values);
+                throw new PgException(SqlStates.UniqueViolation, $"could not create unique index \"{Index.Relation.Name}\"")
+                {
+                    Detail = key is null ? "Duplicate keys exist." : $"Key {key} is duplicated.",
+                    Constraint = constraintName,
+                };
+            }
+
+            previous = i;
+        }
+    }
+
+    private bool HasNullKey(IndexTuple tuple)
+    {
+        for (int i = 0; i < _schema.KeyCount; i++)
+        {
+            if (tuple.IsNull(i))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
 
     private PgException Duplicate(ReadOnlySpan<Datum> values, Relation table)
     {
@@ -95,5 +170,8 @@ public sealed class BtreeIndex
         };
     }
 }
+
+/// <summary>A row of a table whose index is built. One that is not alive is there for old snapshots, and is no duplicate of another.</summary>
+public readonly record struct BtreeBuildRow(Datum[] Values, Tid Tid, bool IsAlive = true);
 
 public readonly record struct BtreeVacuumStats(uint Pages, double Tuples, double Removed, uint PagesDeleted, uint PagesFree);
