@@ -81,10 +81,10 @@ public sealed class BtreeIndex
     /// <summary>Builds the index from rows of (values, place) given in any order: sorts, writes pages bottom-up, logs them.</summary>
     /// <exception cref="PgException">23505: two rows have one key.</exception>
     public void Build(Transaction tx, IEnumerable<(Datum[] Values, Tid Tid)> rows, bool unique, string constraintName) =>
-        Build(tx, rows.Select(r => new BtreeBuildRow(r.Values, r.Tid)), unique, constraintName);
+        BuildRows(tx, rows.Select(r => new BtreeBuildRow(r.Values, r.Tid)), unique, constraintName);
 
     /// <summary>The same with rows of which some are there for old snapshots only. The index's file is there and empty.</summary>
-    public void Build(Transaction tx, IEnumerable<BtreeBuildRow> rows, bool unique, string constraintName)
+    public void BuildRows(Transaction tx, IEnumerable<BtreeBuildRow> rows, bool unique, string constraintName)
     {
         _descent.ForgetRoot();
         if (_descent.Pages.BlockCount != 0)
