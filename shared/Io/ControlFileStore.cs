@@ -35,6 +35,15 @@ public sealed class ControlFileStore(string dataDirectory)
         }
     }
 
+    /// <summary>What is there, damaged or not, for tools that show it.</summary>
+    public ControlFile ReadUnchecked(out bool checksumHolds)
+    {
+        using DirectFile file = DirectFile.Open(_path, BlockFileMode.Read);
+        using var buffer = new AlignedBuffer(ControlFile.FileSize);
+        int length = file.Read(0, buffer.Span);
+        return ControlFile.ReadUnchecked(buffer.Span[..length], out checksumHolds);
+    }
+
     /// <exception cref="StorageException">The write failed, or the lease is not held: the node must stop.</exception>
     public void Write(ref ControlFile content)
     {

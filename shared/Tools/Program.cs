@@ -1,1 +1,7 @@
-return 1;
+using System.CommandLine;
+using SharedStorage.Tools;
+
+var root = new RootCommand("Tools for SharedStorage: PostgreSQL 15 data directories on shared storage");
+root.Subcommands.Add(WaldumpCommand.Create());
+root.Subcommands.Add(ControldataCommand.Create());
+return root.Parse(args).Invoke();

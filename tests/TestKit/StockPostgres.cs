@@ -144,6 +144,10 @@ public sealed class StockPostgres : IDisposable
     public static (int ExitCode, string Output, string Error) TryTool(string program, params string[] arguments) =>
         TryRun(Path.Combine(BinDirectory, program), arguments);
 
+    /// <summary>The same as the user who runs the tests: for files that only that user may read.</summary>
+    public static (int ExitCode, string Output, string Error) TryToolAsCaller(string program, params string[] arguments) =>
+        TryRun(Path.Combine(BinDirectory, program), arguments, asCaller: true);
+
     public string ReadLog() => File.Exists(LogPath) ? File.ReadAllText(LogPath) : "";
 
     public void Dispose()

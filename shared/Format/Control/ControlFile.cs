@@ -147,6 +147,20 @@ public unsafe struct ControlFile
         return file;
     }
 
+    /// <summary>Reads the fields without judging them.</summary>
+    /// <exception cref="StorageException">XX001: too short.</exception>
+    public static ControlFile ReadUnchecked(ReadOnlySpan<byte> bytes, out bool checksumHolds)
+    {
+        if (bytes.Length < Size)
+        {
+            throw new StorageException($"\"{FileName}\" has {bytes.Length} bytes, expected at least {Size}");
+        }
+
+        ControlFile file = MemoryMarshal.Read<ControlFile>(bytes);
+        checksumHolds = Crc32C.Compute(bytes[..CrcOffset]) == file._crc;
+        return file;
+    }
+
     /// <summary>Whether this server can serve a directory with this control file.</summary>
     /// <exception cref="PgException">55000: a layout that it was not built for, or no checksums.</exception>
     public readonly void CheckCompatible()

@@ -176,7 +176,7 @@ public sealed class WalReader : IDisposable
             return WalRead.End;
         }
 
-        state = TryPage(page, Math.Min(offset + sizeof(ulong), WalLayout.PageSize), out bytes, out problem);
+        state = TryPage(page, Math.Min(offset + WalRecordHeader.Size, WalLayout.PageSize), out bytes, out problem);
         if (state != WalRead.Record)
         {
             return state;

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using SharedStorage.Primitives;
 
@@ -18,6 +19,7 @@ internal ref struct BodyReader(ReadOnlySpan<byte> bytes)
     public int Int32() => BinaryPrimitives.ReadInt32LittleEndian(Take(4));
     public uint UInt32() => BinaryPrimitives.ReadUInt32LittleEndian(Take(4));
     public long Int64() => BinaryPrimitives.ReadInt64LittleEndian(Take(8));
+    public double Double() => BinaryPrimitives.ReadDoubleLittleEndian(Take(8));
     public Oid Oid() => new(UInt32());
     public Xid Xid() => new(UInt32());
     public Lsn Lsn() => new(BinaryPrimitives.ReadUInt64LittleEndian(Take(8)));
@@ -26,7 +28,7 @@ internal ref struct BodyReader(ReadOnlySpan<byte> bytes)
     /// <summary>An array whose length was a field before it.</summary>
     public ReadOnlySpan<T> Array<T>(int count) where T : unmanaged
     {
-        int size = Marshal.SizeOf<T>();
+        int size = Unsafe.SizeOf<T>();
         if (count < 0 || (long)count * size > Remaining)
         {
             throw Short();

@@ -14,6 +14,7 @@ public sealed class TimelineHistory
     public readonly record struct Entry(TimelineId Timeline, Lsn Begin, Lsn End, string Reason);
 
     private readonly Entry[] _entries;
+    private bool _acceptsAnyOlder;
 
     private TimelineHistory(Entry[] entries) => _entries = entries;
 
@@ -52,8 +53,17 @@ public sealed class TimelineHistory
         return Timeline;
     }
 
+    /// <summary>The same, for tools that read a log whose history file may be gone: any older timeline's pages are taken.</summary>
+    public TimelineHistory AcceptingAnyOlder() => new(_entries) { _acceptsAnyOlder = true };
+
+    /// <summary>Whether a page of this timeline may occur in the log.</summary>
     public bool Contains(TimelineId timeline)
     {
+        if (_acceptsAnyOlder && timeline.Value <= Timeline.Value)
+        {
+            return true;
+        }
+
         foreach (Entry entry in _entries)
         {
             if (entry.Timeline == timeline)

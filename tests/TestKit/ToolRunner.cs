@@ -1,0 +1,24 @@
+using System.Diagnostics;
+
+namespace SharedStorage.TestKit;
+
+/// <summary>Runs the <c>sharedstorage</c> command as it was built with the tests.</summary>
+public static class ToolRunner
+{
+    public static (int ExitCode, string Output, string Error) Run(params string[] arguments)
+    {
+        string program = Path.Combine(AppContext.BaseDirectory, "sharedstorage.dll");
+        var info = new ProcessStartInfo("dotnet", [program, .. arguments])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        info.Environment["LC_ALL"] = "C.UTF-8";
+        info.Environment["TZ"] = "UTC";
+        using Process process = Process.Start(info)!;
+        Task<string> error = process.StandardError.ReadToEndAsync();
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return (process.ExitCode, output, error.GetAwaiter().GetResult());
+    }
+}
