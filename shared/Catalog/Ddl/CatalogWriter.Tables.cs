@@ -76,6 +76,7 @@ public sealed partial class CatalogWriter
         }
 
         Oid type = withType ? CreateRowType(name, schema, id, owner) : Oid.Invalid;
+        string[]? version = withType ? AttributeVersion() : null;
         Insert(SystemCatalogs.Class, new PgClass
         {
             Oid = id,
@@ -97,7 +98,7 @@ public sealed partial class CatalogWriter
             RelMinMxid = hasXids ? View.DatabaseById(_database.Id)!.DatMinMxid : Xid.Invalid,
             RelOptions = options,
         });
-        InsertAttributes(id, columns, kind);
+        InsertAttributes(id, version is null ? columns : [.. columns.Select(c => c with { AttOptions = version })], kind);
         if (kind != 't')
         {
             ObjectAddress self = ObjectAddress.Relation(id);
@@ -122,7 +123,7 @@ public sealed partial class CatalogWriter
         PgAttribute[] columns = [.. ToastTables.Desc.Attributes.ToArray().Select(AttributeRows.FromDescription)];
         Oid toast = CreateRelation(name, schema, row.RelTablespace, 't', columns, null, withType: false, row.RelOwner);
         NextCommand();
-        CreateIndexRows(new NewIndex
+        Oid index = CreateIndexRows(new NewIndex
         {
             Name = name + "_index",
             Table = toast,
@@ -135,7 +136,7 @@ public sealed partial class CatalogWriter
             Primary = true,
             Tablespace = row.RelTablespace,
         });
-        BuildNewIndex(View.GetIndexes(toast)[0].Relation.Id, null);
+        BuildNewIndex(index, null);
 
         // The table's row is read again: its place may have changed since.
         (row, tid) = Get(SystemCatalogs.Class, table);
@@ -163,6 +164,18 @@ public sealed partial class CatalogWriter
         }
 
         return rows;
+    }
+
+    /// <summary>
+    /// Since 15.20 PostgreSQL marks the columns of row types with a position in the log, so that a stored composite value made for an earlier state of the
+    /// column is recognised; older minor versions would show the mark as an unknown option. So it is written where initdb wrote it.
+    /// </summary>
+    private string[]? AttributeVersion()
+    {
+        PgClass? known = View.ClassByName("pg_roles", new Oid(PgOids.CatalogNamespace));
+        bool used = known is not null && View.GetAttributes(known.Oid) is [{ AttOptions: { } options }, ..]
+            && options.Any(o => o.StartsWith("pg_attver=", StringComparison.Ordinal));
+        return used ? [string.Create(CultureInfo.InvariantCulture, $"pg_attver={_engine.WritableWal.Reserved.Value}")] : null;
     }
 
     private void InsertAttributes(Oid relation, PgAttribute[] columns, char kind)
