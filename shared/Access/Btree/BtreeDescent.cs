@@ -14,6 +14,7 @@ internal sealed class BtreeStack
     public (uint Block, int Offset) this[int depth] => _entries[depth];
     public void Clear() => _entries.Clear();
     public void Push(uint block, int offset) => _entries.Add((block, offset));
+    public void Set(int depth, uint block, int offset) => _entries[depth] = (block, offset);
 }
 
 /// <summary>

@@ -36,6 +36,7 @@ public sealed class BtreeIndex
     private readonly BtreeDescent _descent;
     private readonly BtreeWriter _writer;
     private readonly BtreeInserter _inserter;
+    private BtreeVacuumStats? _bulkDeleted;
 
     public BtreeIndex(StorageEngine engine, IndexInfo index)
     {
@@ -115,9 +116,41 @@ public sealed class BtreeIndex
         new BtreeBuilder(_writer, _inserter.Tuples, tx.XidOrInvalid).Build(sorter, deduplicate: !unique && !anyDead);
     }
 
-    /// <summary>Removes the entries whose place is dead; then deletes empty pages and recycles deleted ones (btbulkdelete, btvacuumcleanup).</summary>
-    public BtreeVacuumStats BulkDelete(Transaction tx, Func<Tid, bool> isDead) => throw new NotImplementedException();
-    public BtreeVacuumStats VacuumCleanup(Transaction tx) => throw new NotImplementedException();
+    /// <summary>Removes the entries whose place is dead, and deletes pages that are empty then (btbulkdelete). May be called several times in a vacuum.</summary>
+    public BtreeVacuumStats BulkDelete(Transaction tx, Func<Tid, bool> isDead)
+    {
+        BtreeVacuumStats stats = new BtreeVacuumScan(_writer, _inserter, isDead).Run();
+        _bulkDeleted = stats;
+        return stats;
+    }
+
+    /// <summary>
+    /// Ends a vacuum of the index (btvacuumcleanup): without a <see cref="BulkDelete"/> before it looks at the index only if many deleted pages wait to be
+    /// recycled. Then the number of tuples counts posting lists as one, and is an estimate.
+    /// </summary>
+    public BtreeVacuumStats VacuumCleanup(Transaction tx)
+    {
+        BtreeVacuumStats stats;
+        if (_bulkDeleted is { } done)
+        {
+            stats = done;
+            _bulkDeleted = null;
+        }
+        else
+        {
+            uint blocks = _descent.Pages.BlockCount;
+            uint waiting = _descent.ReadMeta().LastCleanupDeletedPages;
+            if (waiting == 0 || waiting <= blocks / 20)
+            {
+                return new BtreeVacuumStats(blocks, -1, 0, 0, 0);
+            }
+
+            stats = new BtreeVacuumScan(_writer, _inserter, isDead: null).Run();
+        }
+
+        BtreeVacuumScan.SetCleanupInfo(_writer, stats.PagesDeleted - Math.Min(stats.PagesFree, stats.PagesDeleted));
+        return stats;
+    }
 
     private void CheckUnique(BtreeSorter sorted, string constraintName)
     {
@@ -174,4 +207,5 @@ public sealed class BtreeIndex
 /// <summary>A row of a table whose index is built. One that is not alive is there for old snapshots, and is no duplicate of another.</summary>
 public readonly record struct BtreeBuildRow(Datum[] Values, Tid Tid, bool IsAlive = true);
 
+/// <summary>What a vacuum found; <paramref name="Tuples"/> is -1 when the index was not looked at.</summary>
 public readonly record struct BtreeVacuumStats(uint Pages, double Tuples, double Removed, uint PagesDeleted, uint PagesFree);
