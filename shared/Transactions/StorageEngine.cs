@@ -18,6 +18,9 @@ public sealed class StorageEngine
     /// <summary>Gives the next number of the node's counter of object numbers (XLOG_NEXTOID); TOAST values are named by it. Set with <see cref="Wal"/>.</summary>
     public Func<Primitives.Oid>? NewOid { get; set; }
 
+    /// <summary>How files are cut (R1); set by the writer. Null cuts at once.</summary>
+    public IFileShortening? Shortening { get; set; }
+
     /// <summary>The inserting end, or an invariant failure: nothing below SQL may write on a reader (I4).</summary>
     public WalInserter WritableWal => Wal ?? throw new Primitives.InvariantException("I4", "a reader tried to insert a log record");
 }
