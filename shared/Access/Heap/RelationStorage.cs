@@ -1,6 +1,7 @@
 using SharedStorage.Primitives;
 using SharedStorage.Transactions;
 using SharedStorage.Wal;
+using SharedStorage.Wal.Inserting;
 using SharedStorage.Wal.Records;
 
 namespace SharedStorage.Access.Heap;
@@ -8,6 +9,9 @@ namespace SharedStorage.Access.Heap;
 /// <summary>Making and cutting the files of relations, with their log records (PostgreSQL's storage.c).</summary>
 public static class RelationStorage
 {
+    /// <summary>The record changes files in a way that no block reference tells (XLR_SPECIAL_REL_UPDATE): for tools like pg_rewind.</summary>
+    private const byte SpecialRelUpdate = 0x01;
+
     /// <summary>Makes an empty fork; an abort of the transaction removes the relation's files (I5). The caller knows that the number is free.</summary>
     public static void Create(StorageEngine engine, Transaction tx, RelFileNode node, ForkNumber fork = ForkNumber.Main)
     {
@@ -19,9 +23,9 @@ public static class RelationStorage
             tx.DropFilesAtAbort(node);
         }
 
-        Span<byte> body = stackalloc byte[StorageCreateRecord.Size];
-        new StorageCreateRecord(node, fork).Write(body);
-        engine.WritableWal.Insert(engine.WritableWal.Begin(xid).AddData(body), Rmgr.Storage, StorageOp.Create | StorageOp.SpecialRelUpdate);
+        WalRecordBuilder record = engine.WritableWal.Begin(xid);
+        new StorageCreateRecord(node, fork).Write(record);
+        engine.WritableWal.Insert(record, Rmgr.Storage, StorageOp.Create | SpecialRelUpdate);
     }
 
     /// <summary>
@@ -55,8 +59,8 @@ public static class RelationStorage
 
     private static Lsn Log(StorageEngine engine, RelFileNode node, BlockNumber blocks)
     {
-        Span<byte> body = stackalloc byte[StorageTruncateRecord.Size];
-        new StorageTruncateRecord(blocks, node, StorageTruncateFlags.All).Write(body);
-        return engine.WritableWal.Insert(engine.WritableWal.Begin(Xid.Invalid).AddData(body), Rmgr.Storage, StorageOp.Truncate | StorageOp.SpecialRelUpdate);
+        WalRecordBuilder record = engine.WritableWal.Begin(Xid.Invalid);
+        new StorageTruncateRecord(blocks.Value, node, StorageTruncateFlags.All).Write(record);
+        return engine.WritableWal.Insert(record, Rmgr.Storage, StorageOp.Truncate | SpecialRelUpdate);
     }
 }
