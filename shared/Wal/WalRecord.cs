@@ -68,6 +68,13 @@ public sealed partial class WalRecord
         return _bytes.AsSpan(block.DataOffset, block.DataLength);
     }
 
+    /// <summary>The block's image as it lies in the record, without its hole, maybe compressed.</summary>
+    internal ReadOnlySpan<byte> StoredImage(int id)
+    {
+        ref readonly WalBlock block = ref Block(id);
+        return _bytes.AsSpan(block.ImageOffset, block.ImageLength);
+    }
+
     /// <summary>Writes the block's full-page image (hole and compression undone) over a page.</summary>
     /// <exception cref="StorageException">There is no image, or it cannot be decompressed.</exception>
     public void RestoreImage(int id, Span<byte> page)

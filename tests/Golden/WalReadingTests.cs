@@ -1,3 +1,4 @@
+using SharedStorage.Format.Compression;
 using SharedStorage.Primitives;
 using SharedStorage.TestKit;
 using SharedStorage.Wal;
@@ -50,11 +51,25 @@ public sealed class WalReadingTests
                     record.RestoreImage(i, page);
                     Assert.True(new Format.Pages.Page(page).HasSaneHeader);
                     images++;
+                    AssertSamePglz(record, i, page);
                 }
             }
         }
 
         Assert.True(reader.Position >= end, $"{reader.Position} {end} {reader.End}");
         Assert.True(images > 50);
+    }
+
+    /// <summary>Our compression gives the very bytes that PostgreSQL's gives.</summary>
+    private static void AssertSamePglz(WalRecord record, int id, byte[] page)
+    {
+        WalBlock block = record.Block(id);
+        if ((block.ImageInfo & WalBlock.ImagePglz) != 0)
+        {
+            byte[] raw = [.. page[..block.HoleOffset], .. page[(block.HoleOffset + block.HoleLength)..]];
+            byte[] compressed = new byte[Pglz.MaxOutput(raw.Length)];
+            int length = Pglz.Compress(raw, compressed);
+            Assert.True(record.StoredImage(id).SequenceEqual(compressed.AsSpan(0, Math.Max(length, 0))), $"{record} block {id}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
+using SharedStorage.Io;
 using SharedStorage.Primitives;
-using SharedStorage.Wal.Segments;
 
 namespace SharedStorage.Wal.Inserting;
 
@@ -10,7 +10,7 @@ namespace SharedStorage.Wal.Inserting;
 /// </summary>
 public sealed unsafe partial class WalInserter
 {
-    private readonly WalMemory _ring;
+    private readonly AlignedBuffer _ring;
     private readonly Lsn _overwrite;
 
     // Pages before this have a free, zeroed slot in the ring. Only the flushing thread moves it.

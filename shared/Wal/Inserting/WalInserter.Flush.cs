@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using SharedStorage.Io;
 using SharedStorage.Primitives;
 using SharedStorage.Wal.Segments;
 
@@ -19,7 +20,7 @@ public sealed unsafe partial class WalInserter
 
     private readonly Lock _flushLock = new();
     private readonly List<FlushWaiter> _waiting = [];
-    private readonly WalMemory _staging;
+    private readonly AlignedBuffer _staging;
     private readonly WalSegmentFiles _segments;
 
     // Under the flush lock.
@@ -29,7 +30,7 @@ public sealed unsafe partial class WalInserter
     // Only the leading thread changes these.
     private ulong _written;
     private ulong _flushed;
-    private WalFile? _file;
+    private IBlockFile? _file;
     private ulong _fileSegment;
     private bool _unsynced;
 
@@ -225,9 +226,9 @@ public sealed unsafe partial class WalInserter
 
     private void WriteRange(ulong from, ulong to)
     {
-        ulong start = from & ~(ulong)(WalFile.Alignment - 1);
-        ulong end = (to + WalFile.Alignment - 1) & ~(ulong)(WalFile.Alignment - 1);
-        ulong direct = end - start > StagingSize ? to & ~(ulong)(WalFile.Alignment - 1) : start;
+        ulong start = from & ~(ulong)(AlignedBuffer.Alignment - 1);
+        ulong end = (to + AlignedBuffer.Alignment - 1) & ~(ulong)(AlignedBuffer.Alignment - 1);
+        ulong direct = end - start > StagingSize ? to & ~(ulong)(AlignedBuffer.Alignment - 1) : start;
         while (start < direct)
         {
             // Whole blocks go from the ring itself, in pieces that do not wrap.
@@ -262,7 +263,7 @@ public sealed unsafe partial class WalInserter
         if (_unsynced)
         {
             FaultPoint.Hit("wal.sync");
-            _file!.SyncData();
+            _file!.DataSync();
             _unsynced = false;
         }
     }

@@ -8,6 +8,9 @@ namespace SharedStorage.Wal.Inserting;
 /// </summary>
 public sealed partial class WalInserter
 {
+    /// <summary>ENOSPC.</summary>
+    private const int NoSpace = 28;
+
     private readonly SemaphoreSlim _writerWake = new(0);
     private Thread? _writer;
     private volatile bool _writerStops;
@@ -76,7 +79,7 @@ public sealed partial class WalInserter
             {
                 _segments.Prepare(current + 1);
             }
-            catch (StorageException e) when (e.SqlState == SqlStates.DiskFull)
+            catch (StorageException e) when (e.Errno == NoSpace)
             {
                 // No failure yet: the space may be there when the segment is needed.
             }

@@ -1,3 +1,4 @@
+using SharedStorage.Io;
 using SharedStorage.Primitives;
 using SharedStorage.Wal.Segments;
 
@@ -58,8 +59,9 @@ public sealed partial class WalInserter : IDisposable
         _options = options;
         _segmentSize = options.Directory.SegmentSize;
         _positions = new WalPositions(_segmentSize);
-        _ring = new WalMemory(Math.Max(64 << 10, options.BufferSize & ~(WalLayout.PageSize - 1)));
-        _staging = new WalMemory(StagingSize);
+        _ring = new AlignedBuffer(Math.Max(64 << 10, options.BufferSize & ~(WalLayout.PageSize - 1)));
+        _ring.Span.Clear();
+        _staging = new AlignedBuffer(StagingSize);
         _segments = new WalSegmentFiles(options.Directory, options.Timeline);
         _count = _positions.ToCount(start.InsertAt);
         _previousCount = start.PreviousRecord.IsValid ? _positions.ToCount(start.PreviousRecord) : 0;

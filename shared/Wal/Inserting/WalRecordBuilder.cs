@@ -31,6 +31,7 @@ public sealed unsafe class WalRecordBuilder
 {
     private const int MaxBlockData = ushort.MaxValue;
     private const int MaxTotal = 0x3FFFFF00;
+    private const int KeptBuffer = 1 << 20;
 
     private readonly BlockEntry[] _blocks = new BlockEntry[WalRecord.MaxBlocks];
     private byte[] _main = new byte[512];
@@ -125,6 +126,14 @@ public sealed unsafe class WalRecordBuilder
 
     internal void Reset(Xid xid)
     {
+        if (_record.Length > KeptBuffer)
+        {
+            // A huge record must not hold its memory for the rest of the thread's life.
+            _record = new byte[WalLayout.PageSize];
+            _main = new byte[512];
+            _blockData = new byte[512];
+        }
+
         Xid = xid;
         RecordFlags = 0;
         Begun = true;

@@ -1,4 +1,4 @@
-using System.Runtime.InteropServices;
+using SharedStorage.Io;
 using SharedStorage.Primitives;
 using SharedStorage.Wal.Segments;
 
@@ -23,13 +23,13 @@ internal sealed class WalFileSource(WalDirectory directory, TimelineHistory hist
     public const int SequentialChunk = 1 << 20;
     public const int PositionalChunk = 64 << 10;
 
-    private readonly WalMemory _chunk = new(chunkSize);
+    private readonly AlignedBuffer _chunk = new(chunkSize);
     private Lsn _chunkStart;
     private Lsn _chunkEnd;
 
     // Bytes at or after this were beyond the limit when the chunk was read; they may have been written since.
     private Lsn _freshEnd;
-    private WalFile? _file;
+    private IBlockFile? _file;
     private ulong _segment = ulong.MaxValue;
 
     public bool TryGet(Lsn page, int need, Lsn limit, out ReadOnlySpan<byte> bytes, out string? problem)
@@ -103,7 +103,7 @@ internal sealed class WalFileSource(WalDirectory directory, TimelineHistory hist
         {
             TimelineHistory.Entry entry = history.Entries[i];
             bool overlaps = start < entry.End && start + (ulong)directory.SegmentSize > entry.Begin;
-            if (overlaps && WalFile.TryOpen(directory.SegmentPath(entry.Timeline, segment), writable: false) is { } file)
+            if (overlaps && directory.TryOpen(directory.SegmentPath(entry.Timeline, segment), BlockFileMode.Read) is { } file)
             {
                 _file = file;
                 _segment = segment;
@@ -166,12 +166,12 @@ internal sealed class RecentWalSource(RecentWal recent, WalFileSource files) : I
 /// </summary>
 public sealed class RecentWal : IDisposable
 {
-    private readonly WalMemory _memory;
+    private readonly AlignedBuffer _memory;
     private ulong _low;
     private ulong _high;
 
     /// <param name="capacity">Bytes, a multiple of 8192.</param>
-    public RecentWal(int capacity = 16 << 20) => _memory = new WalMemory(capacity);
+    public RecentWal(int capacity = 16 << 20) => _memory = new AlignedBuffer(capacity);
 
     /// <summary>Adds the log from <paramref name="at"/>, a page's start; what is there already is passed over.</summary>
     public void Append(Lsn at, ReadOnlySpan<byte> bytes)
@@ -198,7 +198,7 @@ public sealed class RecentWal : IDisposable
         }
 
         int slot = (int)(from % capacity);
-        int first = Math.Min(fresh.Length, _memory.Length - slot);
+        int first = Math.Min(fresh.Length, (int)capacity - slot);
         fresh[..first].CopyTo(_memory.Span[slot..]);
         fresh[first..].CopyTo(_memory.Span);
         Volatile.Write(ref _high, end);

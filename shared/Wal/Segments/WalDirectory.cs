@@ -1,5 +1,6 @@
 using System.Text;
 using Mono.Unix.Native;
+using SharedStorage.Io;
 using SharedStorage.Primitives;
 
 namespace SharedStorage.Wal.Segments;
@@ -27,10 +28,37 @@ public sealed class WalDirectory
     public int SegmentSize { get; }
     public ulong SystemIdentifier { get; }
 
+    /// <summary>How segments are opened; tests put failing files in their place.</summary>
+    public BlockFileOpener Opener { get; init; } = DirectFile.TryOpen;
+
     public string SegmentPath(TimelineId timeline, ulong segment) =>
         System.IO.Path.Combine(Path, new WalSegmentName(timeline, segment).ToFileName(SegmentSize));
 
     public string HistoryPath(TimelineId timeline) => System.IO.Path.Combine(Path, WalSegmentName.HistoryFileName(timeline));
+
+    /// <summary>Opens a file of the folder; null when it is missing. A rename by another host can make the name stale for a moment: that is tried again.</summary>
+    internal IBlockFile? TryOpen(string path, BlockFileMode mode)
+    {
+        const int attempts = 8;
+        for (int attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return Opener(path, mode);
+            }
+            catch (StorageException e) when (e.Errno == NativeConvert.FromErrno(Errno.ESTALE) && attempt < attempts)
+            {
+                Thread.Sleep(1 << attempt);
+            }
+        }
+    }
+
+    /// <summary>The mode of a new file: the group may read where it may read the folder (initdb --allow-group-access).</summary>
+    internal FilePermissions ModeOfNewFiles()
+    {
+        const FilePermissions owner = FilePermissions.S_IRUSR | FilePermissions.S_IWUSR;
+        return Syscall.stat(Path, out Stat stat) == 0 && (stat.st_mode & FilePermissions.S_IRGRP) != 0 ? owner | FilePermissions.S_IRGRP : owner;
+    }
 
     /// <summary>The segments that are there, by segment, then timeline.</summary>
     public List<WalSegmentName> List()
@@ -96,12 +124,17 @@ public sealed class WalDirectory
             stream.Flush(flushToDisk: true);
         }
 
-        if (Syscall.chmod(temporary, WalFile.ModeFor(Path)) != 0 || Syscall.link(temporary, path) != 0)
+        if (Syscall.chmod(temporary, ModeOfNewFiles()) != 0 || Syscall.link(temporary, path) != 0)
         {
-            throw WalFile.Failure("create", path, Stdlib.GetLastError());
+            Errno errno = Stdlib.GetLastError();
+            throw new StorageException($"the history file \"{path}\" cannot be made: {Stdlib.strerror(errno)}")
+            {
+                SqlState = SqlStates.IoError,
+                Errno = NativeConvert.FromErrno(errno),
+            };
         }
 
         File.Delete(temporary);
-        WalFile.SyncDirectory(Path);
+        DurableFile.SyncDirectory(Path);
     }
 }

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Mono.Unix.Native;
+using SharedStorage.Io;
 using SharedStorage.Primitives;
 
 namespace SharedStorage.Wal.Segments;
@@ -18,11 +19,11 @@ internal sealed class WalSegmentFiles(WalDirectory directory, TimelineId timelin
 
     public string PathOf(ulong segment) => directory.SegmentPath(timeline, segment);
 
-    public WalFile OpenExisting(ulong segment) =>
-        WalFile.TryOpen(PathOf(segment), writable: true)
+    public IBlockFile OpenExisting(ulong segment) =>
+        directory.TryOpen(PathOf(segment), BlockFileMode.Write)
         ?? throw new StorageException($"the log segment \"{PathOf(segment)}\" is missing") { SqlState = SqlStates.UndefinedFile };
 
-    public WalFile OpenOrCreate(ulong segment)
+    public IBlockFile OpenOrCreate(ulong segment)
     {
         Prepare(segment);
         return OpenExisting(segment);
@@ -42,7 +43,7 @@ internal sealed class WalSegmentFiles(WalDirectory directory, TimelineId timelin
             string temporary = System.IO.Path.Combine(directory.Path, TemporaryPrefix + Environment.ProcessId);
             WriteNew(temporary, static (file, size) =>
             {
-                using var zeros = new WalMemory(1 << 20);
+                using var zeros = new AlignedBuffer(1 << 20);
                 for (long offset = 0; offset < size; offset += zeros.Length)
                 {
                     file.Write(offset, zeros.Span[..(int)Math.Min(zeros.Length, size - offset)]);
@@ -59,16 +60,16 @@ internal sealed class WalSegmentFiles(WalDirectory directory, TimelineId timelin
         lock (_lock)
         {
             string temporary = System.IO.Path.Combine(directory.Path, TemporaryPrefix + Environment.ProcessId);
-            using WalFile from = WalFile.TryOpen(source, writable: false)
+            using IBlockFile from = directory.TryOpen(source, BlockFileMode.Read)
                 ?? throw new StorageException($"the log segment \"{source}\" is missing") { SqlState = SqlStates.UndefinedFile };
             WriteNew(temporary, (file, size) =>
             {
-                using var piece = new WalMemory(1 << 20);
-                for (int offset = 0; offset < size; offset += piece.Length)
+                using var piece = new AlignedBuffer(1 << 20);
+                for (long offset = 0; offset < size; offset += piece.Length)
                 {
                     Span<byte> bytes = piece.Span[..(int)Math.Min(piece.Length, size - offset)];
                     bytes.Clear();
-                    int wanted = Math.Clamp(length - offset, 0, bytes.Length);
+                    int wanted = (int)Math.Clamp(length - offset, 0, bytes.Length);
                     if (wanted > 0 && from.Read(offset, bytes) < wanted)
                     {
                         throw new StorageException($"the log segment \"{source}\" is shorter than {length} bytes");
@@ -117,7 +118,6 @@ internal sealed class WalSegmentFiles(WalDirectory directory, TimelineId timelin
                 DeleteFile(left);
             }
 
-            SyncDirectory();
         }
     }
 
@@ -125,7 +125,7 @@ internal sealed class WalSegmentFiles(WalDirectory directory, TimelineId timelin
     /// Overwrites with zeros what follows the place where the log is continued, when it looks like log of that very place: a torn end that a crash has
     /// left must never be taken for a continuation of what is written now.
     /// </summary>
-    public void ClearAfter(WalFile file, ulong segment, Lsn at, Span<byte> scratch)
+    public void ClearAfter(IBlockFile file, ulong segment, Lsn at, Span<byte> scratch)
     {
         ulong start = segment * (ulong)directory.SegmentSize;
         ulong page = WalLayout.PageStart(at + (WalLayout.PageSize - 1)).Value;
@@ -159,7 +159,7 @@ internal sealed class WalSegmentFiles(WalDirectory directory, TimelineId timelin
 
         if (wrote)
         {
-            file.SyncData();
+            file.DataSync();
         }
     }
 
@@ -204,14 +204,15 @@ internal sealed class WalSegmentFiles(WalDirectory directory, TimelineId timelin
         }
     }
 
-    private void WriteNew(string path, Action<WalFile, long> fill)
+    private void WriteNew(string path, Action<IBlockFile, long> fill)
     {
         File.Delete(path);
         try
         {
-            using WalFile file = WalFile.CreateNew(path, WalFile.ModeFor(directory.Path));
+            using IBlockFile file = directory.TryOpen(path, BlockFileMode.CreateNew)!;
+            Syscall.chmod(path, directory.ModeOfNewFiles());
             fill(file, directory.SegmentSize);
-            file.SyncData();
+            file.DataSync();
         }
         catch
         {
@@ -228,27 +229,12 @@ internal sealed class WalSegmentFiles(WalDirectory directory, TimelineId timelin
             throw new StorageException($"the log segment \"{to}\" exists already");
         }
 
-        if (Syscall.rename(from, to) != 0)
-        {
-            throw WalFile.Failure("rename", from, Stdlib.GetLastError());
-        }
-
-        SyncDirectory();
+        DurableFile.Rename(from, to);
     }
 
     private void DeleteFile(string path)
     {
-        if (Syscall.unlink(path) != 0)
-        {
-            Errno errno = Stdlib.GetLastError();
-            if (errno != Errno.ENOENT)
-            {
-                throw WalFile.Failure("remove", path, errno);
-            }
-        }
-
+        DurableFile.Remove(path);
         _own.Remove(path);
     }
-
-    private void SyncDirectory() => WalFile.SyncDirectory(directory.Path);
 }

@@ -1,8 +1,7 @@
-using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using SharedStorage.Format.Pages;
+using SharedStorage.Io;
 using SharedStorage.Primitives;
-using SharedStorage.TestKit;
 using SharedStorage.Wal;
 using SharedStorage.Wal.Inserting;
 using SharedStorage.Wal.Reading;
@@ -12,55 +11,24 @@ namespace SharedStorage.Unit.Wal;
 
 public sealed unsafe class WalInserterTests : IDisposable
 {
-    private const int SegmentSize = 1 << 20;
-    private static readonly Lsn Begin = new(0x1000000);
+    private const int SegmentSize = WalLog.SegmentSize;
+    private static readonly Lsn Begin = WalLog.Begin;
     private static readonly BufferTag Tag = new(new RelFileNode(new Oid(1663), new Oid(5), new Oid(16384)), ForkNumber.Main, new BlockNumber(7));
 
-    private readonly string _folder = Directory.CreateTempSubdirectory("sharedstorage-wal-").FullName;
+    private readonly WalLog _log = new();
     private readonly byte* _page = (byte*)NativeMemory.AllocZeroed(Page.Size);
 
     public void Dispose()
     {
         NativeMemory.Free(_page);
-        Directory.Delete(_folder, recursive: true);
+        _log.Dispose();
     }
 
-    private WalDirectory Wal => new(_folder, SegmentSize, 42);
-
-    private WalInserterOptions Options(int buffer = 256 << 10) => new() { Directory = Wal, Timeline = new TimelineId(1), BufferSize = buffer };
-
-    private WalInserter StartEmpty(WalInserterOptions? options = null) => WalInserter.Start(
-        options ?? Options(), new WalStart { InsertAt = Begin, PreviousRecord = Lsn.Invalid, RedoPointer = Begin });
-
-    private static Lsn InsertMessage(WalInserter wal, uint xid, int length)
-    {
-        WalRecordBuilder record = wal.Begin(new Xid(xid));
-        Span<byte> header = stackalloc byte[24];
-        header.Clear();
-        BinaryPrimitives.WriteUInt64LittleEndian(header[8..], 2);
-        BinaryPrimitives.WriteUInt64LittleEndian(header[16..], (ulong)length);
-        byte[] text = new byte[length];
-        text.AsSpan().Fill((byte)xid);
-        return wal.Insert(record.AddData(header).AddData("p\0"u8).AddData(text), Rmgr.LogicalMessage, 0);
-    }
-
-    private List<(Lsn Start, Lsn End, uint Xid)> ReadAll(TimelineId? timeline = null, Lsn? from = null)
-    {
-        using WalReader reader = WalReader.Open(Wal, Wal.ReadHistory(timeline ?? new TimelineId(1)), from ?? Begin);
-        var record = new WalRecord();
-        var found = new List<(Lsn, Lsn, uint)>();
-        while (reader.Read(record) == WalRead.Record)
-        {
-            if (record.Rmgr == Rmgr.LogicalMessage)
-            {
-                Assert.True(record.MainData[26..].IndexOfAnyExcept((byte)record.Xid.Value) < 0);
-            }
-
-            found.Add((record.Start, record.End, record.Xid.Value));
-        }
-
-        return found;
-    }
+    private WalDirectory Wal => _log.Segments;
+    private WalInserterOptions Options(int buffer = 256 << 10) => _log.Options(buffer);
+    private WalInserter StartEmpty(WalInserterOptions? options = null) => _log.Start(options);
+    private static Lsn InsertMessage(WalInserter wal, uint xid, int length) => WalLog.Insert(wal, xid, length);
+    private List<(Lsn Start, Lsn End, uint Xid)> ReadAll(TimelineId? timeline = null, Lsn? from = null) => _log.ReadAll(timeline, from);
 
     [Fact]
     public void Records_of_many_threads_are_read_back_in_order_over_several_segments()
@@ -279,6 +247,135 @@ public sealed unsafe class WalInserterTests : IDisposable
         wal.Flush(InsertMessage(wal, 4, 2 * SegmentSize));
         wal.Flush(InsertMessage(wal, 5, 10));
         Assert.Equal([4u, 5u], ReadAll(from: ReadFirstAfter(6)).Select(r => r.Xid));
+    }
+
+    [Fact]
+    public void A_failed_sync_stops_the_log_and_the_file_is_not_touched_again()
+    {
+        FailingFile? failing = null;
+        _log.Opener = (path, mode) =>
+        {
+            IBlockFile? file = DirectFile.TryOpen(path, mode);
+            return file is null ? null : failing = new FailingFile(file);
+        };
+        StorageException? reported = null;
+        using WalInserter wal = StartEmpty(new WalInserterOptions { Directory = Wal, Timeline = new TimelineId(1), OnFailure = e => reported = e });
+        wal.Flush(InsertMessage(wal, 3, 10));
+        failing!.Fails = true;
+        Lsn end = InsertMessage(wal, 4, 10);
+        Assert.Throws<StorageException>(() => wal.Flush(end));
+        Assert.NotNull(reported);
+        int calls = failing.Calls;
+        failing.Fails = false;
+        Assert.Throws<StorageException>(() => wal.Flush(end));
+        Assert.Throws<StorageException>(() => wal.Flush(InsertMessage(wal, 5, 10)));
+        Assert.Equal(calls, failing.Calls);
+        Assert.True(wal.Flushed < end);
+    }
+
+    [Fact]
+    public void An_observer_hears_of_records_in_the_order_of_the_log()
+    {
+        var observer = new Recorder();
+        using WalInserter wal = StartEmpty();
+        Thread[] threads = [.. Enumerable.Range(0, 4).Select(t => new Thread(() =>
+        {
+            for (int i = 0; i < 500; i++)
+            {
+                Lsn end = wal.Insert(wal.Begin(new Xid(3)).AddData([0]), Rmgr.Xlog, 0x20, observer, out Lsn start);
+                Assert.True(start < end);
+            }
+        }))];
+        Array.ForEach(threads, t => t.Start());
+        Array.ForEach(threads, t => t.Join());
+        Assert.Equal(2000, observer.Ends.Count);
+        Assert.Equal(observer.Ends.Order(), observer.Ends);
+    }
+
+    [Fact]
+    public void A_flush_beyond_the_end_of_the_log_is_refused()
+    {
+        using WalInserter wal = StartEmpty();
+        Assert.Throws<StorageException>(() => wal.Flush(wal.Reserved + 1));
+    }
+
+    [Fact]
+    public void An_image_is_taken_when_a_checkpoint_begins_between_assembly_and_reservation()
+    {
+        var page = new Page(new Span<byte>(_page, Page.Size));
+        page.Initialize(0);
+        using WalInserter wal = StartEmpty();
+        InsertMessage(wal, 3, 100);
+        page.Lsn = wal.Reserved;
+        using var stop = new CancellationTokenSource();
+        var checkpointer = new Thread(() =>
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                wal.BeginCheckpointRedo();
+            }
+        });
+        checkpointer.Start();
+        for (int i = 0; i < 3000; i++)
+        {
+            page.Lsn = wal.Insert(wal.Begin(new Xid(3)).AddBlock(0, Tag, _page, WalBlockFlags.Standard).AddBlockData(0, "abc"u8), Rmgr.Heap, 0);
+        }
+
+        stop.Cancel();
+        checkpointer.Join();
+        Lsn last = page.Lsn;
+        wal.Flush(last);
+
+        // The first record of the page at or after the last redo pointer must carry the image.
+        Lsn redo = wal.RedoPointer;
+        using WalReader reader = _log.Open();
+        var record = new WalRecord();
+        bool changedAfter = false;
+        while (reader.Read(record) == WalRead.Record)
+        {
+            if (record.Start >= redo && record.BlockCount > 0 && !changedAfter)
+            {
+                changedAfter = true;
+                Assert.True(record.Block(0).ApplyImage);
+            }
+        }
+    }
+
+    private sealed class Recorder : IInsertObserver
+    {
+        public List<Lsn> Ends { get; } = [];
+
+        public void Reserved(Lsn start, Lsn end) => Ends.Add(end);
+    }
+
+    private sealed class FailingFile(IBlockFile inner) : IBlockFile
+    {
+        public bool Fails { get; set; }
+        public int Calls { get; private set; }
+        public string Path => inner.Path;
+        public long Length => inner.Length;
+        public int Read(long offset, Span<byte> buffer) => inner.Read(offset, buffer);
+
+        public void Write(long offset, ReadOnlySpan<byte> buffer)
+        {
+            Calls++;
+            inner.Write(offset, buffer);
+        }
+
+        public void DataSync()
+        {
+            Calls++;
+            if (Fails)
+            {
+                throw new StorageException("the disk is gone") { SqlState = SqlStates.IoError };
+            }
+
+            inner.DataSync();
+        }
+
+        public void Allocate(long offset, long length) => inner.Allocate(offset, length);
+        public void Truncate(long length) => inner.Truncate(length);
+        public void Dispose() => inner.Dispose();
     }
 
     private Lsn ReadFirstAfter(ulong segments)
