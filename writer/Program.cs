@@ -1,1 +1,4 @@
-return 1;
+using SharedStorage.Hosting.Node;
+using SharedStorage.Writer;
+
+return NodeProgram.Run(args, environment => new WriterNode(environment));

@@ -79,6 +79,9 @@ public sealed partial class TransactionManager
     /// <summary>The oldest snapshot of this node's own sessions, or visible: what a reader reports.</summary>
     public Lsn LocalHorizon => OldestOfSlots(Visible);
 
+    /// <summary>Whether a session of this node has a snapshot older than a position (R4).</summary>
+    public bool HasSnapshotBelow(Lsn position) => OldestOfSlots(Lsn.Max) < position;
+
     /// <summary>A snapshot that belongs to no transaction: it sees what has committed.</summary>
     public Snapshot TakeSnapshot()
     {

@@ -85,6 +85,10 @@ public sealed partial class TransactionManager
     public void OpenForWrites(ITransactionLog log)
     {
         Lsn at = log.Reserved;
+        Clog.Cache.Files.AllowWrites();
+        Subtrans.Cache.Files.AllowWrites();
+        MultiXacts.Offsets.Files.AllowWrites();
+        MultiXacts.Members.Files.AllowWrites();
         Clog.Trim(NextXid, at);
         MultiXacts.OpenForWrites(at);
         Subtrans.Start(NextXid, NextXid);

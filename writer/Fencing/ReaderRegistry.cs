@@ -39,6 +39,16 @@ public sealed class ReaderRegistry
         }
     }
 
+    /// <summary>Nobody holds a lease: stock PostgreSQL has changed the directory since.</summary>
+    public void Clear()
+    {
+        if (_names.Count > 0)
+        {
+            _names.Clear();
+            Save();
+        }
+    }
+
     private void Save()
     {
         var record = new ClusterRecord();

@@ -180,6 +180,13 @@ public readonly record struct FsmAddress(int Level, uint Number)
         return new FsmAddress(0, block / FsmPage.Slots);
     }
 
+    /// <summary>The fork's blocks that remain when the heap is cut to so many: up to the page of the first heap page that goes, which stays when it has leaves in use.</summary>
+    public static uint BlocksFor(uint heapBlocks)
+    {
+        FsmAddress first = OfHeapBlock(heapBlocks, out int slot);
+        return slot > 0 ? first.Block + 1 : first.Block;
+    }
+
     public FsmAddress Parent(out int slot)
     {
         slot = (int)(Number % FsmPage.Slots);

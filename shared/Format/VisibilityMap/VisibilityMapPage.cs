@@ -28,6 +28,9 @@ public readonly ref struct VisibilityMapPage(Page page)
 
     public static BlockNumber MapBlock(BlockNumber heapBlock) => new(heapBlock.Value / HeapPagesPerPage);
 
+    /// <summary>The map's pages that a heap of so many pages needs; the last one may cover more.</summary>
+    public static uint BlocksFor(uint heapBlocks) => (uint)(((ulong)heapBlocks + HeapPagesPerPage - 1) / HeapPagesPerPage);
+
     public VisibilityBits Get(BlockNumber heapBlock) => (VisibilityBits)((Map[ByteOf(heapBlock)] >> ShiftOf(heapBlock)) & 3);
 
     /// <summary>Sets bits; tells whether the page's bits were others before.</summary>

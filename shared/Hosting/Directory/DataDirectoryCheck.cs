@@ -80,6 +80,21 @@ public static partial class DataDirectoryCheck
         }
     }
 
+    /// <summary>Refuses a directory that waits for the recovery of a base backup or is a standby's: that recovery is PostgreSQL's to do.</summary>
+    public static void CheckNoBackup(string dataDirectory)
+    {
+        foreach (string name in new[] { "backup_label", "recovery.signal", "standby.signal" })
+        {
+            if (File.Exists(Path.Combine(dataDirectory, name)))
+            {
+                throw new PgException(SqlStates.FeatureNotSupported, $"recovery by \"{name}\" is not supported yet")
+                {
+                    Hint = "Start and stop PostgreSQL 15 on the directory once: it carries out the recovery.",
+                };
+            }
+        }
+    }
+
     private static void CheckVersion(string dataDirectory)
     {
         string path = Path.Combine(dataDirectory, "PG_VERSION");

@@ -16,6 +16,11 @@ public sealed class SlruFiles(string dataDirectory, string area, bool readOnly)
     /// <summary>ESTALE on Linux.</summary>
     private const int StaleHandle = 116;
 
+    private bool _readOnly = readOnly;
+
+    /// <summary>A reader that is promoted writes from now on.</summary>
+    public void AllowWrites() => _readOnly = false;
+
     /// <summary>The area's path below the data directory, such as "pg_multixact/offsets".</summary>
     public string Area { get; } = area;
 
@@ -43,7 +48,7 @@ public sealed class SlruFiles(string dataDirectory, string area, bool readOnly)
     /// <exception cref="StorageException">The open failed (58030): the node must stop (I11).</exception>
     public SegmentWriter OpenForWrite(uint segment)
     {
-        Invariant.Check(!readOnly, "I4", "a reader tried to write an SLRU segment");
+        Invariant.Check(!_readOnly, "I4", "a reader tried to write an SLRU segment");
         string path = PathOf(segment);
         DirectFile? there = DirectFile.TryOpen(path, BlockFileMode.Write);
         return new SegmentWriter(there ?? DirectFile.Open(path, BlockFileMode.Create), there is null ? Directory : null);
@@ -72,7 +77,7 @@ public sealed class SlruFiles(string dataDirectory, string area, bool readOnly)
     /// <summary>Removes a segment's file, if it is there. Whoever keeps rule I5 calls this when no reader can need it any more.</summary>
     public void Delete(uint segment)
     {
-        Invariant.Check(!readOnly, "I4", "a reader tried to remove an SLRU segment");
+        Invariant.Check(!_readOnly, "I4", "a reader tried to remove an SLRU segment");
         File.Delete(PathOf(segment));
     }
 

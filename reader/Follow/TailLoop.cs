@@ -1,0 +1,148 @@
+using SharedStorage.Hosting.Engine;
+using SharedStorage.Hosting.Node;
+using SharedStorage.Primitives;
+using SharedStorage.Wal.Reading;
+
+namespace SharedStorage.Reader.Follow;
+
+/// <summary>The reader's tail: applies the log as far as the writer says it is durable and the lease allows, acknowledges, and cuts the LogIndex behind consistent.</summary>
+public sealed class TailLoop : IDisposable
+{
+    /// <summary>Acknowledged at least this often while a backlog is worked off, so that the writer sees progress.</summary>
+    private const ulong SliceBytes = 4 << 20;
+
+    private static readonly TimeSpan Idle = TimeSpan.FromSeconds(1);
+
+    /// <summary>How long announced log may be missing on storage: a cluster filesystem shows it late, not never.</summary>
+    private static readonly TimeSpan LateLog = TimeSpan.FromSeconds(10);
+
+    private readonly NodeEnvironment _environment;
+    private readonly NodeEngine _engine;
+    private readonly WriterLink _link;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Thread _thread;
+    private Action? _betweenRecords;
+    private Lsn _cut;
+
+    public TailLoop(NodeEnvironment environment, NodeEngine engine, WriterLink link)
+    {
+        _environment = environment;
+        _engine = engine;
+        _link = link;
+        _thread = new Thread(Run) { IsBackground = true, Name = "tail" };
+        _thread.Start();
+    }
+
+    /// <summary>Has something done by the thread that tails, between two records, and waits for it.</summary>
+    public void Do(Action action)
+    {
+        using var done = new ManualResetEventSlim();
+        Volatile.Write(ref _betweenRecords, () =>
+        {
+            try
+            {
+                action();
+            }
+            finally
+            {
+                done.Set();
+            }
+        });
+        while (!done.Wait(TimeSpan.FromMilliseconds(20)))
+        {
+            _link.WakeTail();
+            if (!_thread.IsAlive)
+            {
+                return;
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        _stop.Cancel();
+        _link.WakeTail();
+        _thread.Join();
+        _stop.Dispose();
+    }
+
+    private void Run()
+    {
+        long missingSince = 0;
+        try
+        {
+            while (!_stop.IsCancellationRequested)
+            {
+                if (Interlocked.Exchange(ref _betweenRecords, null) is { } action)
+                {
+                    action();
+                }
+
+                Lsn applied = _engine.Applied.Value;
+                Lsn limit = _link.WaitForLog(applied, Idle);
+                missingSince = limit > applied ? ApplyTo(limit, missingSince) : 0;
+                Cut();
+            }
+        }
+        catch (Exception e)
+        {
+            _environment.Fail(e is StorageException ? e.Message : e.ToString());
+        }
+    }
+
+    private long ApplyTo(Lsn limit, long missingSince)
+    {
+        while (_engine.Applied.Value < limit && !_stop.IsCancellationRequested && Volatile.Read(ref _betweenRecords) is null)
+        {
+            Lsn before = _engine.Applied.Value;
+            WalRead read = _engine.Tail.Run(Lsn.Min(limit, before + SliceBytes), _stop.Token);
+            if (_engine.Applied.Value > before)
+            {
+                missingSince = 0;
+                _link.Applied();
+                if (!_link.MayApplyNow)
+                {
+                    return 0;
+                }
+            }
+            else if (read == WalRead.End)
+            {
+                return AwaitLateLog(missingSince);
+            }
+            else if (limit - before <= SliceBytes)
+            {
+                // The rest up to the limit is less than a record: page headers, or a record that is not durable yet.
+                return 0;
+            }
+        }
+
+        return missingSince;
+    }
+
+    private long AwaitLateLog(long missingSince)
+    {
+        long now = _environment.Time.GetTimestamp();
+        missingSince = missingSince == 0 ? now : missingSince;
+        if (_environment.Time.GetElapsedTime(missingSince) > LateLog)
+        {
+            // A reader that finds the end of the log before what was announced stops: that storage has lost acknowledged data.
+            throw _engine.Tail.End!.AsDamage("the writer's announcement", _link.WriterFlushed);
+        }
+
+        _stop.Token.WaitHandle.WaitOne(TimeSpan.FromMilliseconds(20));
+        _engine.Tail.Refresh();
+        _link.WakeTail();
+        return missingSince;
+    }
+
+    private void Cut()
+    {
+        Lsn consistent = Lsn.Min(_link.WriterConsistent, _engine.Applied.Value);
+        if (consistent > _cut)
+        {
+            _cut = consistent;
+            _engine.Consistent.Advance(consistent);
+            _engine.Pool.CutIndex(consistent);
+        }
+    }
+}

@@ -1,0 +1,433 @@
+using Microsoft.Extensions.Logging;
+using SharedStorage.Control;
+using SharedStorage.Control.Grpc;
+using SharedStorage.Control.Leases;
+using SharedStorage.Control.V1;
+using SharedStorage.Hosting.Engine;
+using SharedStorage.Hosting.Node;
+using SharedStorage.Primitives;
+
+namespace SharedStorage.Reader.Follow;
+
+/// <summary>
+/// The reader's end of the control channel: finds the writer among its peers, joins, activates, acknowledges, and keeps <see cref="ReaderLease"/> informed. The tail asks it how far to go.
+/// </summary>
+public sealed class WriterLink : IDisposable
+{
+    private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(200);
+
+    private readonly NodeEnvironment _environment;
+    private readonly NodeEngine _engine;
+    private readonly LeaseSettings _settings;
+    private readonly ILogger _log;
+    private readonly Lock _lock = new();
+    private readonly ReaderLease _lease;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly SemaphoreSlim _acknowledge = new(0, 1);
+    private readonly ManualResetEventSlim _limitMoved = new();
+    private readonly long _origin;
+    private readonly Func<string> _controlAddress;
+    private readonly Func<string> _pgAddress;
+    private Task _running = Task.CompletedTask;
+    private ClusterClient? _client;
+    private long _behindSince;
+    private ulong _limit;
+    private ulong _sequence;
+
+    public WriterLink(NodeEnvironment environment, NodeEngine engine, Func<string> controlAddress, Func<string> pgAddress)
+    {
+        _environment = environment;
+        _engine = engine;
+        _settings = environment.Settings.Lease;
+        _lease = new ReaderLease(_settings);
+        _log = environment.Logs.CreateLogger("link");
+        _controlAddress = controlAddress;
+        _pgAddress = pgAddress;
+        _origin = environment.Time.GetTimestamp();
+    }
+
+    /// <summary>Begins to look for the writer; the node's own services stand.</summary>
+    public void Begin() => _running = Task.Run(RunAsync);
+
+    /// <summary>How long the reader has been behind what the writer announced; milliseconds.</summary>
+    public ulong LagMilliseconds
+    {
+        get
+        {
+            long since = Volatile.Read(ref _behindSince);
+            return since == 0 || _engine.Applied.Value >= Limit ? 0 : (ulong)_environment.Time.GetElapsedTime(since).TotalMilliseconds;
+        }
+    }
+
+    /// <summary>Says good-bye to the writer, so that nothing waits for this reader's lease.</summary>
+    public async Task LeaveAsync()
+    {
+        ClusterClient? client = Volatile.Read(ref _client);
+        if (client is null)
+        {
+            return;
+        }
+
+        try
+        {
+            await client.LeaveAsync(new LeaveRequest { Envelope = Envelope(Epoch) }, TimeSpan.FromSeconds(2), CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is RpcException or ObjectDisposedException)
+        {
+            // The lease runs out by itself.
+            _log.LogDebug("could not leave: {Reason}", e.Message);
+        }
+    }
+
+    /// <summary>Whether this node could become the writer: its mount allows writes.</summary>
+    public bool Promotable { get; init; }
+
+    /// <summary>Ends the sessions that hold snapshots below a position (R4), with a reason for their clients. Set by the node.</summary>
+    public Action<Lsn>? EndSnapshotsBelow { get; set; }
+
+    /// <summary>Goes over to the writer's timeline; false when this reader has seen log that is not in it. Set by the node.</summary>
+    public Func<TimelineId, bool>? FollowTimeline { get; set; }
+
+    public ulong Epoch
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _lease.Epoch;
+            }
+        }
+    }
+
+    public LeaseState State
+    {
+        get
+        {
+            lock (_lock)
+            {
+                _lease.Tick(_engine.Applied.Value, Now);
+                return _lease.State;
+            }
+        }
+    }
+
+    public bool MayServe => State is LeaseState.Active or LeaseState.Frozen;
+
+    public bool IsFrozen => State is LeaseState.Frozen;
+
+    /// <summary>What the writer says is durable: nothing at or after it is read.</summary>
+    public Lsn Limit => new(Volatile.Read(ref _limit));
+
+    /// <summary>The writer's flushed LSN as last heard.</summary>
+    public Lsn WriterFlushed => Limit;
+
+    public Lsn WriterConsistent { get; private set; }
+
+    private TimeSpan Now => _environment.Time.GetElapsedTime(_origin);
+
+    /// <summary>Waits until there is log to apply beyond a position and the lease allows it, or the time is over. Gives the limit.</summary>
+    public Lsn WaitForLog(Lsn applied, TimeSpan atMost)
+    {
+        _limitMoved.Wait(atMost);
+        _limitMoved.Reset();
+        return MayApply() ? Limit : applied;
+    }
+
+    /// <summary>The applied LSN has moved: the writer is told.</summary>
+    public void Applied()
+    {
+        if (_acknowledge.CurrentCount == 0)
+        {
+            try
+            {
+                _acknowledge.Release();
+            }
+            catch (SemaphoreFullException)
+            {
+                // Told already.
+                return;
+            }
+        }
+    }
+
+    /// <summary>Ends the link for a promotion or a stop.</summary>
+    public void Dispose()
+    {
+        _stop.Cancel();
+        try
+        {
+            _running.Wait(TimeSpan.FromSeconds(5));
+        }
+        catch (AggregateException e)
+        {
+            _log.LogDebug("the link ended: {Reason}", e.GetBaseException().Message);
+        }
+    }
+
+    /// <summary>Ends a wait for log before its time.</summary>
+    public void WakeTail() => _limitMoved.Set();
+
+    public bool MayApplyNow => MayApply();
+
+    private bool MayApply()
+    {
+        lock (_lock)
+        {
+            _lease.Tick(_engine.Applied.Value, Now);
+            return _lease.MayApply(Now);
+        }
+    }
+
+    private async Task RunAsync()
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            foreach (Uri peer in _environment.Peers)
+            {
+                if (_stop.IsCancellationRequested || peer.Authority == _controlAddress())
+                {
+                    continue;
+                }
+
+                try
+                {
+                    await FollowAsync(peer).ConfigureAwait(false);
+                }
+                catch (RpcException e) when (e.Status == RpcStatus.FailedPrecondition && e.Message.Contains("another cluster", StringComparison.Ordinal))
+                {
+                    _environment.Fail(e.Message);
+                    return;
+                }
+                catch (RpcException e)
+                {
+                    _log.LogDebug("{Peer}: {Status} {Reason}", peer, e.Status, e.Message);
+                }
+                catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+                {
+                    return;
+                }
+                catch (Exception e) when (e is IOException or ObjectDisposedException or HttpRequestException or OperationCanceledException)
+                {
+                    _log.LogDebug("{Peer}: {Reason}", peer, e.Message);
+                }
+                catch (Exception e)
+                {
+                    _environment.Fail($"the link to the writer failed: {e}");
+                    return;
+                }
+            }
+
+            await Task.Delay(Retry, _environment.Time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async Task FollowAsync(Uri peer)
+    {
+        using var client = new ClusterClient(new GrpcChannel(peer));
+        JoinReply joined = await client.JoinAsync(
+            new JoinRequest
+            {
+                Envelope = Envelope(0),
+                ProtocolVersion = 1,
+                ControlAddress = _controlAddress(),
+                PgAddress = _pgAddress(),
+                Promotable = Promotable,
+            },
+            CallTimeout, _stop.Token).ConfigureAwait(false);
+        if (!Accept(joined.Envelope))
+        {
+            return;
+        }
+
+        if (joined.Timeline != _engine.History.Timeline.Value)
+        {
+            if (FollowTimeline?.Invoke(new TimelineId(joined.Timeline)) != true)
+            {
+                // R10: a reader past the switch point discards its state; the program is started again by its supervisor.
+                _environment.Fail($"the writer is on timeline {joined.Timeline}, which this reader cannot follow from {_engine.Applied.Value} on timeline {_engine.History.Timeline}");
+                return;
+            }
+
+            _log.LogInformation("following timeline {Timeline}", joined.Timeline);
+        }
+
+        lock (_lock)
+        {
+            _lease.Joined();
+        }
+
+        _log.LogInformation("joined {Writer}, epoch {Epoch}, flushed {Flushed}", joined.Envelope.Node, joined.Envelope.Epoch, new Lsn(joined.Flushed));
+        SetLimit(new Lsn(joined.Flushed));
+        Volatile.Write(ref _client, client);
+        try
+        {
+            await StreamAsync(client, joined.Envelope.Epoch).ConfigureAwait(false);
+        }
+        finally
+        {
+            Volatile.Write(ref _client, null);
+        }
+    }
+
+    private async Task StreamAsync(ClusterClient client, ulong epoch)
+    {
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+        using DuplexCall<ReaderState, WriterState> call = await client.FollowAsync(ending.Token).ConfigureAwait(false);
+        Task sending = SendAsync(call, epoch, ending.Token);
+        Task activating = ActivateAsync(client, epoch, ending.Token);
+        try
+        {
+            while (true)
+            {
+                // A writer speaks at least once a renewal; two leases of silence are a dead one, whatever TCP thinks.
+                using var silence = CancellationTokenSource.CreateLinkedTokenSource(ending.Token);
+                silence.CancelAfter(_settings.Lease * 2);
+                WriterState? state = await call.ReceiveAsync(silence.Token).ConfigureAwait(false);
+                if (state is null || !Accept(state.Envelope))
+                {
+                    return;
+                }
+
+                Take(state);
+                if (state.Stopping)
+                {
+                    _log.LogInformation("the writer stops");
+                    return;
+                }
+
+                if (activating.IsFaulted || sending.IsFaulted)
+                {
+                    return;
+                }
+
+                if (activating.IsCompleted && State is LeaseState.CatchingUp or LeaseState.Detached)
+                {
+                    activating = ActivateAsync(client, epoch, ending.Token);
+                }
+            }
+        }
+        finally
+        {
+            await ending.CancelAsync().ConfigureAwait(false);
+            await sending.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await activating.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <summary>Asks to be counted once the tail is near, and serves from the floor on (R4).</summary>
+    private async Task ActivateAsync(ClusterClient client, ulong epoch, CancellationToken cancel)
+    {
+        if (State is LeaseState.Frozen or LeaseState.Activated or LeaseState.Active)
+        {
+            // A reader with running snapshots goes on serving them until it knows the new floor.
+        }
+
+        while (_engine.Applied.Value < Limit && State is not LeaseState.Frozen && Limit - _engine.Applied.Value > 16 << 20)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(20), _environment.Time, cancel).ConfigureAwait(false);
+        }
+
+        TimeSpan sent = Now;
+        ActivateReply reply = await client.ActivateAsync(
+            new ActivateRequest { Envelope = Envelope(epoch), Applied = _engine.Applied.Value.Value }, CallTimeout, cancel).ConfigureAwait(false);
+        if (!Accept(reply.Envelope))
+        {
+            return;
+        }
+
+        var floor = new Lsn(reply.Floor);
+        EndSnapshotsBelow?.Invoke(floor);
+        lock (_lock)
+        {
+            _lease.ActivationGranted(floor, sent);
+        }
+
+        _log.LogInformation("activated: floor {Floor}, applied {Applied}", floor, _engine.Applied.Value);
+        SetLimit(Lsn.MaxOf(Limit, floor));
+        Applied();
+    }
+
+    private async Task SendAsync(DuplexCall<ReaderState, WriterState> call, ulong epoch, CancellationToken cancel)
+    {
+        while (!cancel.IsCancellationRequested)
+        {
+            ReaderState state;
+            lock (_lock)
+            {
+                _lease.Sent(++_sequence, Now);
+
+                // The snapshot first: one that is opened afterwards is not older.
+                Lsn oldest = _engine.Transactions.LocalHorizon;
+                Lsn applied = _engine.Applied.Value;
+                state = new ReaderState
+                {
+                    Envelope = Envelope(epoch),
+                    Sequence = _sequence,
+                    Applied = applied.Value,
+                    OldestSnapshot = Lsn.Min(oldest, applied).Value,
+                    OldestWal = Lsn.Min(_engine.Start.Redo, _engine.Pool.Index.CutPoint).Value,
+                };
+            }
+
+            await call.SendAsync(state, cancel).ConfigureAwait(false);
+            await _acknowledge.WaitAsync(_settings.Renewal, cancel).ConfigureAwait(false);
+        }
+    }
+
+    private void Take(WriterState state)
+    {
+        lock (_lock)
+        {
+            if (state.Lease is { } grant)
+            {
+                _lease.Granted(grant.Sequence, TimeSpan.FromMilliseconds(grant.DurationMs));
+            }
+
+            if (state.Evicted)
+            {
+                _log.LogWarning("evicted by the writer: catching up to come back");
+                _lease.Evicted();
+            }
+        }
+
+        WriterConsistent = new Lsn(state.Consistent);
+        SetLimit(new Lsn(state.Flushed));
+    }
+
+    private bool Accept(Envelope? envelope)
+    {
+        if (envelope is null || envelope.SystemIdentifier != _engine.Control.SystemIdentifier)
+        {
+            _environment.Fail("the node that answers as writer belongs to another cluster");
+            return false;
+        }
+
+        lock (_lock)
+        {
+            return _lease.AcceptEpoch(envelope.Epoch);
+        }
+    }
+
+    private void SetLimit(Lsn flushed)
+    {
+        if (flushed > Limit)
+        {
+            if (_engine.Applied.Value >= Limit || Volatile.Read(ref _behindSince) == 0)
+            {
+                Volatile.Write(ref _behindSince, _environment.Time.GetTimestamp());
+            }
+
+            Volatile.Write(ref _limit, flushed.Value);
+        }
+
+        _limitMoved.Set();
+    }
+
+    private Envelope Envelope(ulong epoch) => new()
+    {
+        SystemIdentifier = _engine.Control.SystemIdentifier,
+        Epoch = epoch,
+        Node = _environment.NodeName,
+    };
+}

@@ -1,0 +1,80 @@
+using SharedStorage.Control;
+using SharedStorage.Control.V1;
+using SharedStorage.Hosting.Cluster;
+using SharedStorage.Hosting.Engine;
+using SharedStorage.Hosting.Node;
+using SharedStorage.Primitives;
+using SharedStorage.Sql.Session;
+using SharedStorage.Writer;
+using SharedStorage.Writer.Channel;
+using SharedStorage.Writer.Fencing;
+
+namespace SharedStorage.Reader.Promotion;
+
+/// <summary>
+/// A reader that has become the writer, in place: the same engine, cache and sessions (DESIGN 1). The order is R10's: epoch, lease, the log to its last verified record, history file,
+/// end-of-recovery record, control file; only then commits.
+/// </summary>
+public sealed class PromotedRole : IDisposable
+{
+    private readonly NodeEnvironment _environment;
+    private readonly NodeEngine _engine;
+    private readonly WriterLease _lease;
+    private readonly WriterRole _role;
+    private readonly PostmasterPid _pid;
+    private readonly int _controlPort;
+    private readonly int _pgPort;
+
+    private PromotedRole(NodeEnvironment environment, NodeEngine engine, WriterLease lease, WriterRole role, PostmasterPid pid, int controlPort, int pgPort, PromoteReply reply)
+    {
+        _environment = environment;
+        _engine = engine;
+        _lease = lease;
+        _role = role;
+        _pid = pid;
+        _controlPort = controlPort;
+        _pgPort = pgPort;
+        Reply = reply;
+    }
+
+    public PromoteReply Reply { get; }
+
+    /// <summary>Promotes. The tail has stopped; the former writer is fenced, or the operator has taken the risk.</summary>
+    public static PromotedRole Open(NodeEnvironment environment, NodeEngine engine, SqlNode sql, int controlPort, int pgPort, Action<ClusterBase> serve)
+    {
+        string data = environment.DataDirectory;
+        WriterLeaseRecord? former = WriterLeaseRecord.TryRead(data);
+        ulong epoch = new Epochs(data).Claim(environment.NodeName);
+        WriterRole? role = null;
+        WriterLease lease = WriterNode.NewLease(environment, engine, epoch, controlPort, () => role?.Log.Flushed ?? engine.Applied.Value);
+
+        // After fencing the announcement no longer bounds what is read: acknowledged commits may lie beyond it.
+        engine.Tail.Refresh();
+        engine.Tail.Run(Lsn.Max, CancellationToken.None);
+        LogEnd.Check(engine, former);
+        Lsn switchPoint = engine.Tail.Position;
+        role = WriterRole.Open(environment, engine, lease, new OpeningMode(NewTimeline: true, CleanStart: false, Foreign: false, $"promotion of {environment.NodeName}"));
+        var pid = new PostmasterPid(data, pgPort);
+        pid.Write("ready");
+        NodeSql.Attach(sql, engine, role.Oids);
+        sql.Checkpoint = role.CheckpointNow;
+        serve(new WriterService(role.Channel, () => WriterStatus.Of(environment, engine, role, pgPort, controlPort, open: true), engine.Transactions.WaitForVisible, () => engine.Transactions.Visible));
+        var reply = new PromoteReply { Epoch = epoch, Timeline = role.Log.Timeline.Value, SwitchLsn = switchPoint.Value };
+        return new PromotedRole(environment, engine, lease, role, pid, controlPort, pgPort, reply);
+    }
+
+    public NodeStatus Status() => WriterStatus.Of(_environment, _engine, _role, _pgPort, _controlPort, open: true);
+
+    /// <summary>A clean stop, after the sessions have ended.</summary>
+    public void Stop()
+    {
+        _role.Stop();
+        _pid.Remove();
+    }
+
+    public void Dispose()
+    {
+        _role.Dispose();
+        _lease.Dispose();
+    }
+}

@@ -1,0 +1,186 @@
+using System.Net;
+using Microsoft.Extensions.Logging;
+using SharedStorage.Control;
+using SharedStorage.Control.Grpc;
+using SharedStorage.Control.V1;
+using SharedStorage.Hosting.Directory;
+using SharedStorage.Hosting.Engine;
+using SharedStorage.Hosting.Node;
+using SharedStorage.PgWire.Session;
+using SharedStorage.Primitives;
+using SharedStorage.Reader.Follow;
+using SharedStorage.Reader.Promotion;
+using SharedStorage.Sql.Session;
+using SharedStorage.Writer.Fencing;
+
+namespace SharedStorage.Reader;
+
+/// <summary>The reader's program: tails, joins, activates, serves; is promoted in place. It writes nothing in the shared directory before that (I4).</summary>
+public sealed class ReaderNode(NodeEnvironment environment) : INode
+{
+    private readonly ILogger _log = environment.Logs.CreateLogger("reader");
+    private readonly FrozenReadCheck _readCheck = new();
+    private NodeEngine? _engine;
+    private ControlServer? _control;
+    private WriterLink? _link;
+    private TailLoop? _tail;
+    private PgServer? _server;
+    private SqlNode? _sql;
+    private PromotedRole? _promoted;
+    private volatile ClusterBase _service = new StartingService();
+    private int _promoting;
+
+    private sealed class StartingService : ClusterBase;
+
+    public void Start()
+    {
+        string data = environment.DataDirectory;
+        DataDirectoryCheck.Check(data, environment.Settings.Bool("sharedstorage.allow_tmpfs"));
+        _engine = NodeEngine.Open(environment, _readCheck);
+        _readCheck.Applied = () => _engine.Applied.Value;
+        int port = (int)environment.Settings.Number("port");
+        _control = new ControlServer(IPAddress.Loopback, (int)environment.Settings.Number("sharedstorage.control_port"), () => _service, environment.Logs);
+        _link = new WriterLink(environment, _engine, () => $"127.0.0.1:{_control.Port}", () => $"127.0.0.1:{port}")
+        {
+            Promotable = !MountIsReadOnly(data),
+            EndSnapshotsBelow = EndSnapshotsBelow,
+            FollowTimeline = FollowTimeline,
+        };
+        _readCheck.Link = _link;
+        _tail = new TailLoop(environment, _engine, _link);
+        _sql = new SqlNode
+        {
+            Engine = _engine.Storage,
+            Time = environment.Time,
+            CurrentLsn = () => _engine.Applied.Value,
+            CancelSession = id => _server?.CancelSession(id) ?? false,
+            DataDirectory = data,
+            Port = port,
+        };
+        NodeSql.Attach(_sql, _engine, oids: null);
+        _server = new PgServer(_sql, new PgServerOptions { Port = port, MaxConnections = (int)environment.Settings.Number("max_connections") }, Admit, environment.Logs.CreateLogger("sessions"));
+        _service = new ReaderService(Self, PromoteAsync, _engine.Transactions.WaitForVisible, () => _engine.Transactions.Visible);
+        _link.Begin();
+        _log.LogInformation("{Node} is a reader: port {Port}, control port {ControlPort}", environment.NodeName, _server.Port, _control.Port);
+    }
+
+    public void Stop()
+    {
+        _server?.Stop(new PgException(SqlStates.AdminShutdown, "terminating connection due to administrator command") { Fatal = true }, TimeSpan.FromSeconds(30));
+        if (_promoted is not null)
+        {
+            _promoted.Stop();
+            return;
+        }
+
+        _link?.LeaveAsync().Wait(TimeSpan.FromSeconds(3));
+    }
+
+    public void Dispose()
+    {
+        _link?.Dispose();
+        _tail?.Dispose();
+        _control?.Dispose();
+        _server?.Dispose();
+        _promoted?.Dispose();
+        _engine?.Dispose();
+    }
+
+    private PgException? Admit() =>
+        _promoted is not null || _link!.MayServe ? null
+        : new PgException(SqlStates.CannotConnectNow, "the database system is not yet accepting connections")
+        {
+            Detail = "The reader has not been activated by a writer.",
+            Fatal = true,
+        };
+
+    /// <summary>R4: snapshots below the floor end before anything is applied again. They are few: a reader that comes back has been without a writer.</summary>
+    private void EndSnapshotsBelow(Lsn floor)
+    {
+        if (_engine!.Transactions.LocalHorizon < floor && _engine.Transactions.HasSnapshotBelow(floor))
+        {
+            _server?.TerminateAll(new PgException(SqlStates.SerializationFailure, "the snapshot of this session ended when the reader came back to its writer") { Fatal = true });
+        }
+    }
+
+    private bool FollowTimeline(TimelineId timeline)
+    {
+        bool followed = false;
+        _tail!.Do(() => followed = _engine!.TryFollow(timeline));
+        return followed;
+    }
+
+    private async Task<PromoteReply> PromoteAsync(PromoteRequest request)
+    {
+        if (!_link!.Promotable)
+        {
+            throw new RpcException(RpcStatus.FailedPrecondition, "this reader runs on a read-only mount and cannot be promoted");
+        }
+
+        if (!request.Fenced && !request.OverrideFence)
+        {
+            throw new RpcException(
+                RpcStatus.FailedPrecondition,
+                "the former writer is not confirmed to be fenced: two writers would destroy the data; fence it, or override knowing that");
+        }
+
+        if (Interlocked.Exchange(ref _promoting, 1) != 0)
+        {
+            throw new RpcException(RpcStatus.FailedPrecondition, "a promotion is under way or done");
+        }
+
+        return await Task.Run(Promote).ConfigureAwait(false);
+    }
+
+    private PromoteReply Promote()
+    {
+        try
+        {
+            _link!.Dispose();
+            _tail!.Dispose();
+            _readCheck.Link = null;
+            _promoted = PromotedRole.Open(environment, _engine!, _sql!, _control!.Port, _server!.Port, s => _service = s);
+            return _promoted.Reply;
+        }
+        catch (Exception e)
+        {
+            // Half a promotion is no reader any more and not yet a writer: recovery starts from storage.
+            environment.Fail($"the promotion failed: {e.Message}");
+            throw new RpcException(RpcStatus.Internal, e.Message);
+        }
+    }
+
+    private NodeStatus Self()
+    {
+        if (_promoted is { } promoted)
+        {
+            return promoted.Status();
+        }
+
+        Lsn flushed = _link!.WriterFlushed;
+        Lsn applied = _engine!.Applied.Value;
+        return new NodeStatus
+        {
+            Name = environment.NodeName,
+            Role = "reader",
+            State = _promoting != 0 ? "promoting" : _link.State.ToString().ToLowerInvariant(),
+            Pid = Environment.ProcessId,
+            PgPort = (uint)_server!.Port,
+            ControlPort = (uint)_control!.Port,
+            Epoch = _link.Epoch,
+            Timeline = _engine.History.Timeline.Value,
+            Flushed = flushed.Value,
+            Visible = _engine.Transactions.Visible.Value,
+            Applied = applied.Value,
+            Consistent = _link.WriterConsistent.Value,
+            Leased = _link.State is Control.Leases.LeaseState.Active or Control.Leases.LeaseState.Activated,
+            Promotable = _link.Promotable,
+            LagBytes = flushed > applied ? flushed - applied : 0,
+            LagMs = _link.LagMilliseconds,
+            SystemIdentifier = _engine.Control.SystemIdentifier,
+        };
+    }
+
+    private static bool MountIsReadOnly(string path) =>
+        Mono.Unix.Native.Syscall.statvfs(path, out Mono.Unix.Native.Statvfs info) != 0 || (info.f_flag & Mono.Unix.Native.MountFlags.ST_RDONLY) != 0;
+}

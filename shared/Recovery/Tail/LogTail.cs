@@ -1,0 +1,117 @@
+using SharedStorage.Buffers;
+using SharedStorage.Primitives;
+using SharedStorage.Recovery.Redo;
+using SharedStorage.Transactions;
+using SharedStorage.Wal;
+using SharedStorage.Wal.Reading;
+
+namespace SharedStorage.Recovery.Tail;
+
+/// <summary>
+/// Reads the log in order and makes each record known: its pages go into the LogIndex, its effects on transactions, files, the relation map and counters are applied, then
+/// <c>applied</c> moves past it. It reads no data page and allocates nothing per record. The same tail serves a reader for ever and recovery to the end of the log.
+/// </summary>
+/// <remarks>Order for each record: index, effects, visible, applied. A session that sees a commit therefore finds every record before it in the index.</remarks>
+public sealed class LogTail
+{
+    private WalReader _reader;
+    private readonly WalRecord _record = new();
+    private readonly RedoTable _table;
+    private readonly BufferPool _pool;
+    private readonly TransactionManager _transactions;
+    private readonly TransactionReplay _replay;
+    private readonly ReplayEffects _effects;
+    private readonly LsnCell _applied;
+
+    public LogTail(WalReader reader, RedoTable table, BufferPool pool, TransactionManager transactions, ReplayEffects effects, LsnCell applied)
+    {
+        _reader = reader;
+        _table = table;
+        _pool = pool;
+        _transactions = transactions;
+        _replay = new TransactionReplay(transactions);
+        _effects = effects;
+        _applied = applied;
+    }
+
+    /// <summary>Where the next record begins.</summary>
+    public Lsn Position => _reader.Position;
+
+    /// <summary>The start of the last record applied; invalid before the first.</summary>
+    public Lsn LastRecord { get; private set; }
+
+    public long Records { get; private set; }
+
+    /// <summary>Why the log ended, after <see cref="Run"/> gave <see cref="WalRead.End"/>.</summary>
+    public WalEnd? End => _reader.End;
+
+    /// <summary>
+    /// Applies records up to <paramref name="limit"/>, or to the end of what can be verified when that is <see cref="Lsn.Max"/>. Gives why it stopped; a cancelled
+    /// run stops between two records as if at the limit.
+    /// </summary>
+    /// <exception cref="StorageException">I10: a record is unknown or malformed; the node must stop.</exception>
+    public WalRead Run(Lsn limit, CancellationToken cancel)
+    {
+        _reader.Limit = limit;
+        while (!cancel.IsCancellationRequested)
+        {
+            WalRead read = _reader.Read(_record);
+            if (read != WalRead.Record)
+            {
+                return read;
+            }
+
+            Apply(_record);
+        }
+
+        return WalRead.AtLimit;
+    }
+
+    /// <summary>Goes on with another reader, which stands where this tail stands: the log's timeline has changed.</summary>
+    public void Follow(WalReader reader)
+    {
+        Invariant.Check(reader.Position == _reader.Position, "R10", "a tail was to go on elsewhere than where it stopped");
+        _reader.Dispose();
+        _reader = reader;
+    }
+
+    /// <summary>Forgets buffered pages of the log before the next run: files may have grown.</summary>
+    public void Refresh() => _reader.Refresh();
+
+    private void Apply(WalRecord record)
+    {
+        ResourceManager manager = _table.ManagerOf(record);
+        for (int id = 0; id < record.BlockCount; id++)
+        {
+            if (record.HasBlock(id))
+            {
+                ref readonly WalBlock block = ref record.Block(id);
+                _pool.NoteRecord(block.Tag, record.Start, block.ApplyImage || block.WillInit);
+            }
+        }
+
+        if (manager.Implied is not null)
+        {
+            Span<BufferTag> implied = stackalloc BufferTag[RedoTable.MaxImpliedPages];
+            int count = manager.Implied(record, implied);
+            for (int i = 0; i < count; i++)
+            {
+                _pool.NoteRecord(implied[i], record.Start, initializes: false);
+            }
+        }
+
+        if (!_replay.Apply(record))
+        {
+            _effects.Apply(record, _replay);
+        }
+        else if (record.Rmgr == Rmgr.Transaction)
+        {
+            _effects.NoteDrops(record);
+        }
+
+        _transactions.AdvanceVisible(record.End);
+        _applied.Advance(record.End);
+        LastRecord = record.Start;
+        Records++;
+    }
+}

@@ -1,0 +1,406 @@
+using Microsoft.Extensions.Logging;
+using SharedStorage.Control;
+using SharedStorage.Control.Grpc;
+using SharedStorage.Control.Leases;
+using SharedStorage.Control.V1;
+using SharedStorage.Primitives;
+using SharedStorage.Writer.Fencing;
+
+namespace SharedStorage.Writer.Channel;
+
+/// <summary>What the channel asks of the writer and tells it.</summary>
+public sealed record ReaderChannelParts
+{
+    public required ulong SystemIdentifier { get; init; }
+    public required ulong Epoch { get; init; }
+    public required string Node { get; init; }
+    public required Func<TimelineId> Timeline { get; init; }
+    public required Func<Lsn> Inserted { get; init; }
+    public required Func<Lsn> Flushed { get; init; }
+    public required Func<Lsn> Visible { get; init; }
+    public required Func<Lsn> Redo { get; init; }
+
+    /// <summary>Makes the log durable to a position.</summary>
+    public required Action<Lsn> FlushLog { get; init; }
+
+    /// <summary>The readers' table has changed: gate, horizon and removals follow.</summary>
+    public required Action<ReaderTable> Changed { get; init; }
+    public required ReaderRegistry Registry { get; init; }
+    public required LeaseSettings Settings { get; init; }
+    public required TimeProvider Time { get; init; }
+    public required ILogger Log { get; init; }
+}
+
+/// <summary>
+/// The writer's end of the control channel: joins, activations, acknowledgements, grants, evictions. The decisions are <see cref="ReaderTable"/>'s; this class serializes them,
+/// gives them the time, and carries the messages.
+/// </summary>
+public sealed class ReaderChannel : IDisposable
+{
+    private static readonly TimeSpan TickEvery = TimeSpan.FromMilliseconds(100);
+
+    private readonly ReaderChannelParts _parts;
+    private readonly Lock _lock = new();
+    private readonly object _applied = new();
+    private readonly ReaderTable _table;
+    private readonly long _origin;
+    private readonly ITimer _timer;
+    private readonly Dictionary<string, Follower> _followers = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, NodeAddress> _addresses = new(StringComparer.Ordinal);
+    private Follower[] _wake = [];
+    private ulong _consistent;
+    private volatile bool _stopping;
+
+    public ReaderChannel(ReaderChannelParts parts)
+    {
+        _parts = parts;
+        _origin = parts.Time.GetTimestamp();
+        _table = new ReaderTable(parts.Settings, parts.Registry.Names, Now);
+        parts.Changed(_table);
+        _timer = parts.Time.CreateTimer(_ => Tick(), null, TickEvery, TickEvery);
+    }
+
+    /// <summary>What readers are told: all changes before it are durable in data files.</summary>
+    public Lsn Consistent
+    {
+        get => new(Volatile.Read(ref _consistent));
+        set
+        {
+            Volatile.Write(ref _consistent, value.Value);
+            WakeFollowers();
+        }
+    }
+
+    /// <summary>No log from here on may be recycled (I3).</summary>
+    public Lsn OldestWal
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _table.LowestWal;
+            }
+        }
+    }
+
+    private TimeSpan Now => _parts.Time.GetElapsedTime(_origin);
+
+    /// <summary>The log is durable further than before: readers are told at once.</summary>
+    public void WakeFollowers()
+    {
+        foreach (Follower follower in Volatile.Read(ref _wake))
+        {
+            follower.Wake();
+        }
+    }
+
+    /// <summary>Tells readers that no more log will come; their connections are ended.</summary>
+    public void AnnounceStop()
+    {
+        _stopping = true;
+        WakeFollowers();
+    }
+
+    public JoinReply Join(JoinRequest request)
+    {
+        string name = CheckEnvelope(request.Envelope, mayBeNew: true);
+        if (request.ProtocolVersion != 1)
+        {
+            throw new RpcException(RpcStatus.FailedPrecondition, $"protocol version {request.ProtocolVersion} is not spoken here");
+        }
+
+        lock (_lock)
+        {
+            _table.Join(name, Now);
+            _addresses[name] = new NodeAddress(request.ControlAddress, request.PgAddress, request.Promotable);
+            _parts.Changed(_table);
+        }
+
+        _parts.Log.LogInformation("reader {Reader} has joined", name);
+        return new JoinReply
+        {
+            Envelope = Envelope,
+            Timeline = _parts.Timeline().Value,
+            Inserted = _parts.Inserted().Value,
+            Flushed = _parts.Flushed().Value,
+            Consistent = Consistent.Value,
+            Redo = _parts.Redo().Value,
+            LeaseMs = (uint)_parts.Settings.Lease.TotalMilliseconds,
+        };
+    }
+
+    public ActivateReply Activate(ActivateRequest request)
+    {
+        string name = CheckEnvelope(request.Envelope, mayBeNew: false);
+
+        // I8: durable before the reader counts, so that the next writer honours the lease.
+        lock (_parts.Registry)
+        {
+            _parts.Registry.Add(name);
+        }
+
+        lock (_lock)
+        {
+            _table.BeginActivation(name, Now);
+            _parts.Changed(_table);
+        }
+
+        // R4: read after the reader counts at zero. Whatever the gate let through before has its LSN at or below this, and so has every horizon in use.
+        Lsn floor = _parts.Inserted();
+        lock (_lock)
+        {
+            _table.SetFloor(name, floor, Now);
+            _parts.Changed(_table);
+        }
+
+        _parts.FlushLog(floor);
+        _parts.Log.LogInformation("reader {Reader} is active from {Floor} on", name, floor);
+        return new ActivateReply { Envelope = Envelope, Floor = floor.Value, Consistent = Consistent.Value };
+    }
+
+    public void Leave(LeaveRequest request)
+    {
+        string name = CheckEnvelope(request.Envelope, mayBeNew: false);
+        lock (_lock)
+        {
+            _table.Leave(name, Now);
+            _addresses.Remove(name);
+            _parts.Changed(_table);
+        }
+
+        lock (_parts.Registry)
+        {
+            _parts.Registry.Remove(name);
+        }
+
+        _parts.Log.LogInformation("reader {Reader} has left", name);
+    }
+
+    /// <summary>Serves one reader's stream until it ends.</summary>
+    public async Task FollowAsync(IMessageReader<ReaderState> acknowledgements, IMessageWriter<WriterState> states, CancellationToken cancel)
+    {
+        ReaderState first = await acknowledgements.ReadAsync(cancel).ConfigureAwait(false)
+            ?? throw new RpcException(RpcStatus.InvalidArgument, "the stream carries no state");
+        string name = CheckEnvelope(first.Envelope, mayBeNew: false);
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        var follower = new Follower();
+        Add(name, follower);
+        try
+        {
+            Acknowledge(name, follower, first);
+            Task sending = SendAsync(follower, states, ending.Token);
+            while (await acknowledgements.ReadAsync(ending.Token).ConfigureAwait(false) is { } state)
+            {
+                CheckEnvelope(state.Envelope, mayBeNew: false);
+                Acknowledge(name, follower, state);
+                if (sending.IsCompleted)
+                {
+                    break;
+                }
+            }
+
+            await ending.CancelAsync().ConfigureAwait(false);
+            await sending.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+        finally
+        {
+            await ending.CancelAsync().ConfigureAwait(false);
+            Remove(name, follower);
+        }
+    }
+
+    /// <summary>The readers as this writer sees them.</summary>
+    public IEnumerable<NodeStatus> Status()
+    {
+        lock (_lock)
+        {
+            return [.. _table.Members.Select(m => new NodeStatus
+            {
+                Name = m.Name,
+                Role = "reader",
+                State = m.State.ToString().ToLowerInvariant(),
+                Applied = m.Applied.Value,
+                Leased = m.State == MemberState.Leased,
+                Promotable = _addresses.TryGetValue(m.Name, out NodeAddress a) && a.Promotable,
+            })];
+        }
+    }
+
+    /// <summary>Returns once every leased reader has applied the position (synchronous_commit = remote_apply).</summary>
+    public void WaitApplied(Lsn position)
+    {
+        lock (_applied)
+        {
+            while (LowestApplied() < position && !_stopping)
+            {
+                Monitor.Wait(_applied, TickEvery);
+            }
+        }
+    }
+
+    private Lsn LowestApplied()
+    {
+        lock (_lock)
+        {
+            return _table.HonoursInherited ? Lsn.Max : _table.LowestApplied;
+        }
+    }
+
+    public void Dispose() => _timer.Dispose();
+
+    private Envelope Envelope => new() { SystemIdentifier = _parts.SystemIdentifier, Epoch = _parts.Epoch, Node = _parts.Node };
+
+    private string CheckEnvelope(Envelope? envelope, bool mayBeNew)
+    {
+        if (envelope is null || envelope.Node.Length == 0)
+        {
+            throw new RpcException(RpcStatus.InvalidArgument, "the message carries no envelope");
+        }
+
+        if (envelope.SystemIdentifier != _parts.SystemIdentifier)
+        {
+            throw new RpcException(
+                RpcStatus.FailedPrecondition,
+                $"node \"{envelope.Node}\" belongs to another cluster: its system identifier is {envelope.SystemIdentifier}, here it is {_parts.SystemIdentifier}");
+        }
+
+        // I9: a joining reader may still know an older epoch; all later messages carry this one.
+        if (envelope.Epoch > _parts.Epoch || (!mayBeNew && envelope.Epoch != _parts.Epoch))
+        {
+            throw new RpcException(RpcStatus.Aborted, $"the message has epoch {envelope.Epoch}, this writer has epoch {_parts.Epoch}");
+        }
+
+        return envelope.Node;
+    }
+
+    private void Acknowledge(string name, Follower follower, ReaderState state)
+    {
+        Grant grant;
+        lock (_lock)
+        {
+            grant = _table.Acknowledge(name, new Lsn(state.Applied), new Lsn(state.OldestSnapshot), new Lsn(state.OldestWal), _parts.Flushed(), Now);
+            _parts.Changed(_table);
+        }
+
+        follower.Answer(state.Sequence, grant);
+        lock (_applied)
+        {
+            Monitor.PulseAll(_applied);
+        }
+    }
+
+    private void Tick()
+    {
+        IReadOnlyList<string> evicted;
+        lock (_lock)
+        {
+            evicted = _table.Tick(_parts.Flushed(), Now);
+            _parts.Changed(_table);
+        }
+
+        foreach (string name in evicted)
+        {
+            _parts.Log.LogWarning("reader {Reader} is evicted: its lease has run out", name);
+        }
+    }
+
+    private async Task SendAsync(Follower follower, IMessageWriter<WriterState> states, CancellationToken cancel)
+    {
+        while (!cancel.IsCancellationRequested)
+        {
+            (ulong sequence, Grant grant) = follower.TakeAnswer();
+            bool last = _stopping;
+            var state = new WriterState
+            {
+                Envelope = Envelope,
+                Timeline = _parts.Timeline().Value,
+                Inserted = _parts.Inserted().Value,
+                Flushed = _parts.Flushed().Value,
+                Visible = _parts.Visible().Value,
+                Consistent = Consistent.Value,
+                Redo = _parts.Redo().Value,
+                Evicted = grant.Evicted,
+                Stopping = last,
+            };
+            if (grant.Given)
+            {
+                state.Lease = new LeaseGrant { Sequence = sequence, DurationMs = (uint)grant.Duration.TotalMilliseconds };
+            }
+
+            await states.WriteAsync(state, cancel).ConfigureAwait(false);
+            await follower.WaitAsync(_parts.Settings.Renewal, cancel).ConfigureAwait(false);
+        }
+    }
+
+    private void Add(string name, Follower follower)
+    {
+        lock (_followers)
+        {
+            _followers[name] = follower;
+            Volatile.Write(ref _wake, [.. _followers.Values]);
+        }
+    }
+
+    private void Remove(string name, Follower follower)
+    {
+        lock (_followers)
+        {
+            if (_followers.TryGetValue(name, out Follower? current) && ReferenceEquals(current, follower))
+            {
+                _followers.Remove(name);
+                Volatile.Write(ref _wake, [.. _followers.Values]);
+            }
+        }
+    }
+
+    private readonly record struct NodeAddress(string Control, string Pg, bool Promotable);
+
+    /// <summary>One reader's stream: what it is to be told next. A wake while a message is being sent leads to one more.</summary>
+    private sealed class Follower
+    {
+        private readonly SemaphoreSlim _signal = new(0, 1);
+        private readonly Lock _lock = new();
+        private ulong _sequence;
+        private Grant _grant;
+
+        public void Wake()
+        {
+            // At most one signal is kept: the next message tells everything anyway.
+            if (_signal.CurrentCount == 0)
+            {
+                try
+                {
+                    _signal.Release();
+                }
+                catch (SemaphoreFullException)
+                {
+                    // Another thread was quicker: the signal is there.
+                    return;
+                }
+            }
+        }
+
+        public Task WaitAsync(TimeSpan atMost, CancellationToken cancel) => _signal.WaitAsync(atMost, cancel);
+
+        public void Answer(ulong sequence, Grant grant)
+        {
+            lock (_lock)
+            {
+                _sequence = sequence;
+                _grant = grant;
+            }
+
+            Wake();
+        }
+
+        public (ulong Sequence, Grant Grant) TakeAnswer()
+        {
+            lock (_lock)
+            {
+                (ulong, Grant) answer = (_sequence, _grant);
+                _grant = default;
+                return answer;
+            }
+        }
+    }
+}

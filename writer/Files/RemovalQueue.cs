@@ -1,0 +1,137 @@
+using SharedStorage.Buffers;
+using SharedStorage.Hosting.Cluster;
+using SharedStorage.Io;
+using SharedStorage.Primitives;
+using SharedStorage.Transactions;
+using SharedStorage.Transactions.Slru;
+
+namespace SharedStorage.Writer.Files;
+
+/// <summary>
+/// Rule I5: files vanish last. What a record drops is removed once every leased reader has applied the record and has no snapshot older than it (R1, R2). Entries are
+/// kept in <c>cluster/removals</c> by each checkpoint, since no replay names them again after it.
+/// </summary>
+public sealed class RemovalQueue(string dataDirectory, RelationFiles files, BufferPool pool, Func<Lsn> passedByAll) : IRelationRemoval
+{
+    private readonly string _path = Path.Combine(dataDirectory, "cluster", "removals");
+    private readonly Lock _lock = new();
+    private readonly List<(Lsn End, RelFileNode Rel)> _relations = [];
+    private readonly List<(Lsn End, SlruFiles Files, uint[] Segments)> _segments = [];
+
+    /// <summary>Asked before each unlink: the writer's lease (I8).</summary>
+    public Func<bool> MayWrite { get; init; } = static () => true;
+
+    public int Pending
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _relations.Count + _segments.Count;
+            }
+        }
+    }
+
+    public void RemoveRelations(ReadOnlySpan<RelFileNode> relations, Lsn end)
+    {
+        lock (_lock)
+        {
+            foreach (RelFileNode rel in relations)
+            {
+                _relations.Add((end, rel));
+            }
+        }
+
+        Advance();
+    }
+
+    public void RemoveSegments(SlruFiles files, IReadOnlyList<uint> segments, Lsn end)
+    {
+        lock (_lock)
+        {
+            _segments.Add((end, files, [.. segments]));
+        }
+
+        Advance();
+    }
+
+    /// <summary>Removes what all readers have passed by now. Called when they move on.</summary>
+    public void Advance()
+    {
+        if (Pending == 0 || !MayWrite())
+        {
+            return;
+        }
+
+        Lsn passed = passedByAll();
+        var relations = new List<RelFileNode>();
+        var segments = new List<(SlruFiles Files, uint[] Segments)>();
+        lock (_lock)
+        {
+            relations.AddRange(_relations.Where(r => r.End <= passed).Select(r => r.Rel));
+            _relations.RemoveAll(r => r.End <= passed);
+            segments.AddRange(_segments.Where(s => s.End <= passed).Select(s => (s.Files, s.Segments)));
+            _segments.RemoveAll(s => s.End <= passed);
+        }
+
+        foreach (RelFileNode rel in relations)
+        {
+            Remove(rel);
+        }
+
+        foreach ((SlruFiles area, uint[] numbers) in segments)
+        {
+            foreach (uint segment in numbers)
+            {
+                area.Delete(segment);
+            }
+        }
+    }
+
+    /// <summary>Makes the pending entries durable: before a checkpoint whose redo lies behind their records.</summary>
+    public void Save()
+    {
+        var record = new ClusterRecord();
+        lock (_lock)
+        {
+            foreach ((Lsn end, RelFileNode rel) in _relations)
+            {
+                record.Add("relation", $"{end} {rel.Tablespace.Value} {rel.Database.Value} {rel.Relation.Value}");
+            }
+        }
+
+        DurableFile.Write(_path, record.ToBytes());
+    }
+
+    /// <summary>Takes up what a former writer of ours left pending. <paramref name="inUse"/> tells a path that a catalog uses (again).</summary>
+    public void Load(Func<RelFileNode, bool> inUse)
+    {
+        if (DurableFile.TryRead(_path) is not { } bytes || ClusterRecord.TryParse(bytes) is not { } record)
+        {
+            return;
+        }
+
+        foreach (string entry in record.All("relation"))
+        {
+            string[] parts = entry.Split(' ');
+            var rel = new RelFileNode(Number(parts[1]), Number(parts[2]), Number(parts[3]));
+            if (!inUse(rel))
+            {
+                RemoveRelations([rel], Lsn.Parse(parts[0]));
+            }
+        }
+
+        static Oid Number(string text) => new(uint.Parse(text, System.Globalization.CultureInfo.InvariantCulture));
+    }
+
+    private void Remove(RelFileNode rel)
+    {
+        for (ForkNumber fork = ForkNumber.Main; fork <= ForkNumber.Init; fork++)
+        {
+            pool.Discard(rel, fork, 0);
+            files.Unlink(rel, fork);
+        }
+
+        pool.Forget(rel);
+    }
+}

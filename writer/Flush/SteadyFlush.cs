@@ -1,0 +1,99 @@
+using SharedStorage.Hosting.Engine;
+using SharedStorage.Primitives;
+using SharedStorage.Transactions.Slru;
+using SharedStorage.Wal.Inserting;
+
+namespace SharedStorage.Writer.Flush;
+
+/// <summary>
+/// Writes pages some seconds after their first change and syncs them, so that <c>consistent</c> follows <c>flushed</c>: this bounds the readers' LogIndex and a reader's start.
+/// Announces consistent. An idle writer rests.
+/// </summary>
+public sealed class SteadyFlush : IDisposable
+{
+    /// <summary>A page that changes all the time is written this often at most; a change is durable in its file after about twice as long.</summary>
+    private const int AgeInRounds = 5;
+
+    /// <summary>Per round: 160 MB/s at most, so that the flush never takes the whole disk.</summary>
+    private const int PagesPerRound = 20_000;
+
+    private static readonly TimeSpan Round = TimeSpan.FromSeconds(1);
+
+    private readonly NodeEngine _engine;
+    private readonly WalInserter _log;
+    private readonly FlushGate _gate;
+    private readonly Action<Lsn> _announce;
+    private readonly Action<Exception> _failed;
+    private readonly ManualResetEventSlim _stop = new();
+    private readonly Queue<Lsn> _samples = new();
+    private readonly Thread _thread;
+    private Lsn _consistent;
+
+    public SteadyFlush(NodeEngine engine, WalInserter log, FlushGate gate, Action<Lsn> announce, Action<Exception> failed)
+    {
+        _engine = engine;
+        _log = log;
+        _gate = gate;
+        _announce = announce;
+        _failed = failed;
+        _thread = new Thread(Run) { IsBackground = true, Name = "steady flush" };
+        _thread.Start();
+    }
+
+    public void Dispose()
+    {
+        _stop.Set();
+        _thread.Join();
+        _stop.Dispose();
+    }
+
+    private void Run()
+    {
+        try
+        {
+            while (!_stop.Wait(Round))
+            {
+                RunOnce();
+            }
+        }
+        catch (Exception e)
+        {
+            _failed(e);
+        }
+    }
+
+    private void RunOnce()
+    {
+        _samples.Enqueue(_log.Inserted);
+        Lsn old = _samples.Count > AgeInRounds ? _samples.Dequeue() : Lsn.Invalid;
+        if (old.IsValid && _engine.Pool.HasUnflushed)
+        {
+            _engine.Pool.FlushSome(old, PagesPerRound);
+            _engine.Pool.SyncWritten();
+        }
+
+        if (old.IsValid && _engine.Transactions.OldestUnflushed() < old)
+        {
+            // What a reader holds back is tried again in the next round.
+            _engine.Transactions.Clog.Cache.Flush(_gate, _log.Flush);
+            _engine.Transactions.MultiXacts.Offsets.Flush(_gate, _log.Flush);
+            _engine.Transactions.MultiXacts.Members.Flush(_gate, _log.Flush);
+        }
+
+        Announce();
+    }
+
+    private void Announce()
+    {
+        // Before the other marks: what is inserted later is after it.
+        Lsn consistent = Lsn.Min(_log.Inserted, _log.Flushed);
+        consistent = Lsn.Min(consistent, _engine.Transactions.OldestUnflushed());
+        consistent = Lsn.Min(consistent, _engine.Pool.OldestChangeNotDurable());
+        consistent = Lsn.Min(consistent, _gate.LowestApplied);
+        if (consistent > _consistent)
+        {
+            _consistent = consistent;
+            _announce(consistent);
+        }
+    }
+}

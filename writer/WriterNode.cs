@@ -1,0 +1,116 @@
+using System.Net;
+using Microsoft.Extensions.Logging;
+using SharedStorage.Control;
+using SharedStorage.Control.V1;
+using SharedStorage.Hosting.Cluster;
+using SharedStorage.Hosting.Directory;
+using SharedStorage.Hosting.Engine;
+using SharedStorage.Hosting.Node;
+using SharedStorage.PgWire.Session;
+using SharedStorage.Primitives;
+using SharedStorage.Sql.Session;
+using SharedStorage.Wal.Reading;
+using SharedStorage.Writer.Channel;
+using SharedStorage.Writer.Checkpoint;
+using SharedStorage.Writer.Fencing;
+
+namespace SharedStorage.Writer;
+
+/// <summary>The writer's program: claims the storage, recovers, opens for writes, serves; at a clean stop makes the shutdown checkpoint.</summary>
+public sealed class WriterNode(NodeEnvironment environment) : INode
+{
+    private readonly ILogger _log = environment.Logs.CreateLogger("writer");
+    private NodeEngine? _engine;
+    private WriterLease? _lease;
+    private WriterRole? _role;
+    private ControlServer? _control;
+    private PgServer? _server;
+    private PostmasterPid? _pid;
+    private volatile ClusterBase _service = new StartingService();
+    private volatile bool _open;
+
+    private sealed class StartingService : ClusterBase;
+
+    public void Start()
+    {
+        string data = environment.DataDirectory;
+        DataDirectoryCheck.Check(data, environment.Settings.Bool("sharedstorage.allow_tmpfs"));
+        WriterLeaseRecord? known = WriterLeaseRecord.TryRead(data);
+        DataDirectoryCheck.CheckNoPostmaster(data, pid => known?.Process.ProcessId == pid);
+        DataDirectoryCheck.CheckNoBackup(data);
+        FormerWriter former = WriterClaim.Await(data, environment.Settings.Lease.Lease, environment.Time, CancellationToken.None);
+        _engine = NodeEngine.Open(environment);
+        _control = new ControlServer(IPAddress.Loopback, (int)environment.Settings.Number("sharedstorage.control_port"), () => _service, environment.Logs);
+        ulong epoch = new Epochs(data).Claim(environment.NodeName);
+        int port = (int)environment.Settings.Number("port");
+        _lease = NewLease(environment, _engine, epoch, _control.Port, () => _role?.Log.Flushed ?? _engine.Applied.Value);
+        _pid = new PostmasterPid(data, port);
+        _pid.Write("starting");
+        bool foreign = !OwnCheckpoints.IsOurs(data, _engine.Control.CheckPointAt);
+        _engine.Tail.Run(Lsn.Max, CancellationToken.None);
+        LogEnd.Check(_engine, foreign ? null : former.Former);
+        bool clean = _engine.Control.State == Format.Control.ClusterState.ShutDown && _engine.Tail.Records <= 1;
+        _log.LogInformation("replayed {Records} records to {Lsn}: {Reason}", _engine.Tail.Records, _engine.Tail.Position, _engine.Tail.End!.Message);
+        _role = WriterRole.Open(environment, _engine, _lease, new OpeningMode(
+            NewTimeline: !former.ProvenDead && !foreign, clean, foreign, "the former writer is not proven dead"));
+        var node = new SqlNode
+        {
+            Engine = _engine.Storage,
+            Time = environment.Time,
+            Checkpoint = _role.CheckpointNow,
+            CurrentLsn = () => _role.Log.Inserted,
+            CancelSession = id => _server?.CancelSession(id) ?? false,
+            DataDirectory = data,
+            Port = port,
+        };
+        NodeSql.Attach(node, _engine, _role.Oids);
+        _server = new PgServer(node, new PgServerOptions { Port = port, MaxConnections = (int)environment.Settings.Number("max_connections") }, Admit, environment.Logs.CreateLogger("sessions"));
+        _service = new WriterService(_role.Channel, Self, _engine.Transactions.WaitForVisible, () => _engine.Transactions.Visible);
+        _open = true;
+        _pid.Write("ready");
+        _log.LogInformation("{Node} is the writer: port {Port}, control port {ControlPort}", environment.NodeName, _server.Port, _control.Port);
+    }
+
+    public void Stop()
+    {
+        _open = false;
+        _pid?.Write("stopping");
+        _server?.Stop(new PgException(SqlStates.AdminShutdown, "terminating connection due to administrator command") { Fatal = true }, TimeSpan.FromSeconds(30));
+        _role?.Stop();
+        _pid?.Remove();
+    }
+
+    public void Dispose()
+    {
+        _control?.Dispose();
+        _server?.Dispose();
+        _role?.Dispose();
+        _lease?.Dispose();
+        _engine?.Dispose();
+    }
+
+    /// <summary>The lease of a node that has just claimed its epoch.</summary>
+    public static WriterLease NewLease(NodeEnvironment environment, NodeEngine engine, ulong epoch, int controlPort, Func<Lsn> flushed) => new(
+        environment.DataDirectory,
+        new WriterLeaseRecord
+        {
+            SystemIdentifier = engine.Control.SystemIdentifier,
+            Epoch = epoch,
+            Node = environment.NodeName,
+            Process = ProcessIdentity.Current,
+            Renewal = 0,
+            Timeline = engine.History.Timeline,
+            Flushed = engine.Start.Redo,
+            ControlAddress = $"127.0.0.1:{controlPort}",
+        },
+        environment.Settings.Lease.Lease,
+        environment.Settings.Lease.Renewal,
+        environment.Time,
+        flushed,
+        reason => environment.Fail($"I9: {reason}"));
+
+    private PgException? Admit() =>
+        _open ? null : new PgException(SqlStates.CannotConnectNow, "the database system is starting up") { Fatal = true };
+
+    private NodeStatus Self() => WriterStatus.Of(environment, _engine!, _role!, _server!.Port, _control!.Port, _open);
+}

@@ -1,0 +1,244 @@
+using Microsoft.Extensions.Logging;
+using SharedStorage.Buffers;
+using SharedStorage.Catalog.Ddl;
+using SharedStorage.Control.Leases;
+using SharedStorage.Hosting.Engine;
+using SharedStorage.Hosting.Node;
+using SharedStorage.Io;
+using SharedStorage.Primitives;
+using SharedStorage.Transactions;
+using SharedStorage.Wal;
+using SharedStorage.Wal.Inserting;
+using SharedStorage.Wal.Reading;
+using SharedStorage.Wal.Records;
+using SharedStorage.Wal.Segments;
+using SharedStorage.Writer.Channel;
+using SharedStorage.Writer.Checkpoint;
+using SharedStorage.Writer.Fencing;
+using SharedStorage.Writer.Files;
+using SharedStorage.Writer.Flush;
+
+namespace SharedStorage.Writer;
+
+/// <summary>How a node becomes the writer.</summary>
+/// <param name="NewTimeline">R13: always, unless the former writer is proven dead or let its lease go.</param>
+/// <param name="CleanStart">The directory was stopped cleanly: nothing was replayed beyond the shutdown checkpoint.</param>
+/// <param name="Foreign">Stock PostgreSQL has run on the directory since our last checkpoint.</param>
+public readonly record struct OpeningMode(bool NewTimeline, bool CleanStart, bool Foreign, string Reason);
+
+/// <summary>
+/// Everything that a node has while it is the writer: log inserter, gate, checkpoints, steady flush, readers' channel. The same step opens it after recovery and at promotion
+/// (DESIGN 1): the engine stays, with its cache and its sessions.
+/// </summary>
+public sealed class WriterRole : IDisposable
+{
+    private readonly NodeEnvironment _environment;
+    private readonly NodeEngine _engine;
+    private readonly WriterLease _lease;
+    private readonly ILogger _log;
+    private readonly SteadyFlush _steady;
+    private readonly CheckpointLoop _checkpoints;
+    private int _stopped;
+
+    private WriterRole(NodeEnvironment environment, NodeEngine engine, WriterLease lease, WalInserter wal, FlushGate gate, FlushSignal signal, in OpeningMode mode, TimelineId previous)
+    {
+        _environment = environment;
+        _engine = engine;
+        _lease = lease;
+        Log = wal;
+        Gate = gate;
+        _log = environment.Logs.CreateLogger("writer");
+        string data = environment.DataDirectory;
+        Removals = new RemovalQueue(data, engine.Files, engine.Pool, () => Lsn.Min(gate.LowestApplied, engine.Transactions.Horizon)) { MayWrite = () => lease.IsHeld };
+        Oids = new OidCounter(engine.Effects.NextOid);
+        var parts = new CheckpointParts
+        {
+            Engine = engine,
+            Log = wal,
+            Gate = gate,
+            Oids = Oids,
+            Removals = Removals,
+            ControlStore = new ControlFileStore(data) { MayWrite = () => lease.IsHeld },
+            OldestWalNeeded = () => Channel!.OldestWal,
+            Time = environment.Time,
+            Journal = environment.Logs.CreateLogger("checkpoint"),
+        };
+        Checkpointer = new Checkpointer(parts, engine.Control);
+        var registry = new ReaderRegistry(data);
+        if (mode.Foreign)
+        {
+            // Stock PostgreSQL ran here: whatever leases there were, their readers have lost this cluster's history and join anew.
+            registry.Clear();
+        }
+
+        ReplayedFiles.CarryOut(engine, Removals, mode.Foreign);
+        if (mode.CleanStart && !mode.NewTimeline)
+        {
+            Checkpointer.RecordInProduction();
+        }
+        else
+        {
+            Checkpointer.RecordEndOfRecovery(previous);
+        }
+
+        engine.Transactions.Removal = Removals;
+        Channel = new ReaderChannel(new ReaderChannelParts
+        {
+            SystemIdentifier = engine.Control.SystemIdentifier,
+            Epoch = lease.Epoch,
+            Node = environment.NodeName,
+            Timeline = () => wal.Timeline,
+            Inserted = () => wal.Inserted,
+            Flushed = () => wal.Flushed,
+            Visible = () => engine.Transactions.Visible,
+            Redo = () => Checkpointer.Redo,
+            FlushLog = wal.Flush,
+            Changed = OnReadersChanged,
+            Registry = registry,
+            Settings = environment.Settings.Lease,
+            Time = environment.Time,
+            Log = environment.Logs.CreateLogger("readers"),
+        });
+        signal.Target = Channel.WakeFollowers;
+        engine.Transactions.WaitRemoteApply = Channel.WaitApplied;
+        wal.StartWriter(TimeSpan.FromMilliseconds(200));
+        _steady = new SteadyFlush(engine, wal, gate, c => Channel.Consistent = c, Fail);
+        double target = double.Parse(environment.Settings["checkpoint_completion_target"], System.Globalization.CultureInfo.InvariantCulture);
+        _checkpoints = new CheckpointLoop(Checkpointer, wal, environment.Time, environment.Settings.Time("checkpoint_timeout"), target, Fail);
+        if (!mode.CleanStart || mode.NewTimeline)
+        {
+            // R3: what is still to be redone goes to disk with the first checkpoint.
+            _checkpoints.Request();
+        }
+    }
+
+    public WalInserter Log { get; }
+    public FlushGate Gate { get; }
+    public Checkpointer Checkpointer { get; }
+    public RemovalQueue Removals { get; }
+    public OidCounter Oids { get; }
+    public ReaderChannel Channel { get; }
+    public ulong Epoch => _lease.Epoch;
+
+    /// <summary>
+    /// Opens the engine for writes where its tail has ended. The epoch is claimed and the lease held; the caller has read the log to its end and checked that end against the durable marks.
+    /// </summary>
+    /// <exception cref="StorageException">A write failed: the node must stop.</exception>
+    public static WriterRole Open(NodeEnvironment environment, NodeEngine engine, WriterLease lease, in OpeningMode mode)
+    {
+        ILogger log = environment.Logs.CreateLogger("writer");
+        WalEnd end = engine.Tail.End ?? throw new InvariantException("R10", "the log was not read to its end before the node opens for writes");
+        Lsn insertAt = end.MissingContinuation.IsValid ? end.MissingContinuation : engine.Tail.Position;
+        TimelineId previous = engine.History.Timeline;
+        TimelineId timeline = mode.NewTimeline ? NextTimeline(engine.LogDirectory, previous) : previous;
+        engine.Files.AllowWrites();
+        if (mode.NewTimeline)
+        {
+            // R10: the new timeline's first segment and its history file are durable before anything is written on it.
+            engine.LogDirectory.CopyTail(previous, timeline, insertAt);
+            FaultPoint.Hit("promote-before-history");
+            engine.LogDirectory.WriteHistory(engine.History.Fork(timeline, insertAt, mode.Reason));
+            lease.SetTimeline(timeline);
+        }
+
+        var signal = new FlushSignal();
+        WalInserter wal = StartLog(environment, engine, lease, timeline, insertAt, end, signal);
+        var gate = new FlushGate(() => wal.Flushed, () => lease.IsHeld);
+        engine.Pool.SwitchToWriting(new InserterLog(wal), gate);
+        engine.Transactions.OpenForWrites(new TransactionLog(wal));
+        engine.Storage.Wal = wal;
+        if (end.MissingContinuation.IsValid)
+        {
+            WalRecordBuilder record = wal.Begin(Xid.Invalid);
+            new OverwriteContinuationRecord(end.AbortedRecord, (environment.Time.GetUtcNow() - new DateTimeOffset(2000, 1, 1, 0, 0, 0, TimeSpan.Zero)).Ticks / 10).Write(record);
+            wal.Flush(wal.Insert(record, Rmgr.Xlog, XlogOp.OverwriteContinuation));
+        }
+
+        log.LogInformation("open for writes at {Lsn} on timeline {Timeline}, epoch {Epoch}", insertAt, timeline, lease.Epoch);
+        return new WriterRole(environment, engine, lease, wal, gate, signal, mode, previous);
+    }
+
+    /// <summary>CHECKPOINT.</summary>
+    public void CheckpointNow() => _checkpoints.RequestAndWait();
+
+    /// <summary>A clean stop, after the sessions have ended: shutdown checkpoint, lease released.</summary>
+    public void Stop()
+    {
+        if (Interlocked.Exchange(ref _stopped, 1) != 0)
+        {
+            return;
+        }
+
+        _checkpoints.Dispose();
+        _steady.Dispose();
+        Checkpointer.RunShutdown(CancellationToken.None);
+        Removals.Advance();
+        Removals.Save();
+        Channel.AnnounceStop();
+        _lease.Release();
+    }
+
+    public void Dispose()
+    {
+        Channel.Dispose();
+        _lease.Dispose();
+        Log.Dispose();
+    }
+
+    private static WalInserter StartLog(NodeEnvironment environment, NodeEngine engine, WriterLease lease, TimelineId timeline, Lsn insertAt, WalEnd end, FlushSignal signal)
+    {
+        var settings = environment.Settings;
+        var options = new WalInserterOptions
+        {
+            Directory = engine.LogDirectory,
+            Timeline = timeline,
+            BufferSize = (int)Math.Min(settings.Number("wal_buffers"), 1 << 30),
+            FullPageWrites = settings.Bool("full_page_writes"),
+            CommitDelay = (int)settings.Number("commit_delay"),
+            CommitSiblings = (int)settings.Number("commit_siblings"),
+            MinWalSize = settings.Number("min_wal_size"),
+            MaxWalSize = settings.Number("max_wal_size"),
+            KeepSize = settings.Number("wal_keep_size"),
+            MayWrite = () => lease.IsHeld,
+            OnFailure = e => environment.Fail(e.Message),
+            OnFlushed = _ => signal.Target?.Invoke(),
+        };
+        WalInserter wal = WalInserter.Start(options, new WalStart
+        {
+            InsertAt = insertAt,
+            PreviousRecord = engine.Tail.LastRecord,
+            RedoPointer = engine.Start.Redo,
+            Overwrites = end.MissingContinuation.IsValid,
+            KeepFutureSegments = timeline == engine.History.Timeline,
+        });
+        return wal;
+    }
+
+    /// <summary>Tells of flushes from the log, which is made before the channel that wants to know.</summary>
+    private sealed class FlushSignal
+    {
+        public Action? Target { get; set; }
+    }
+
+    private static TimelineId NextTimeline(WalDirectory directory, TimelineId from) => new(directory.NewestTimeline(from).Value + 1);
+
+    private void OnReadersChanged(ReaderTable table)
+    {
+        bool moved = Gate.LowestApplied != table.LowestApplied;
+
+        // I7 before I2: what is granted afterwards sees the horizon that it depends on.
+        _engine.Transactions.RemoteHorizon = table.LowestSnapshot;
+        Gate.LowestApplied = table.LowestApplied;
+        if (moved)
+        {
+            _engine.Pool.NoteGateMoved();
+        }
+
+        if (Removals.Pending > 0)
+        {
+            ThreadPool.QueueUserWorkItem(static r => r.Advance(), Removals, preferLocal: false);
+        }
+    }
+
+    private void Fail(Exception e) => _environment.Fail(e.Message);
+}
