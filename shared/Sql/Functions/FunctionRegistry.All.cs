@@ -15,5 +15,10 @@ public static partial class FunctionRegistry
         DateTimeZones.Add(t);
         ExtractFunctions.Add(t);
         IntervalFunctions.Add(t);
+        ArrayFunctions.Add(t);
+        RegexFunctions.Add(t);
+        SystemFunctions.Add(t);
+        CatalogFunctions.Add(t);
+        RegFunctions.Add(t);
     }
 }
