@@ -84,6 +84,7 @@ public sealed unsafe partial class BufferPool
             BufferTag tag = new(rel, fork, new BlockNumber(info.Blocks));
             try
             {
+                CutFile(info);
                 if (info.Blocks >= info.DiskBlocks)
                 {
                     uint growth = Math.Clamp(info.Blocks / 8, 1, MaxGrowth);

@@ -120,15 +120,17 @@ public sealed unsafe partial class BufferPool
     }
 
     /// <summary>
-    /// Brings forward every page that still has entries from recovery or promotion (R3). It may run beside sessions; afterwards the index is empty.
+    /// Cuts files where the log cut them, and brings forward every page that still has entries from recovery or promotion (R3). It may run beside sessions; afterwards the
+    /// index is empty.
     /// </summary>
     public void RedoAllPending()
     {
-        if (!_writing || _index.PageCount == 0)
+        if (!_writing)
         {
             return;
         }
 
+        CutFiles();
         foreach (BufferTag tag in _index.Pages())
         {
             int hash = tag.GetHashCode();

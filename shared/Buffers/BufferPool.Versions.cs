@@ -29,6 +29,7 @@ public sealed unsafe partial class BufferPool
     {
         ForkInfo info = _forks.Get(rel, fork);
         info.Dropped = Lsn.Invalid;
+        info.MadeByLog = true;
         Empty(info, 0, recordStart);
     }
 

@@ -23,6 +23,15 @@ internal sealed class ForkInfo(RelFileNode rel, ForkNumber fork)
     /// <summary>Blocks that the file has, as far as this writer made it grow.</summary>
     public uint DiskBlocks { get; set; }
 
+    /// <summary>The log makes the fork: a file that a crash lost is to be made again.</summary>
+    public bool MadeByLog { get; set; }
+
+    /// <summary>The log cuts or makes the fork, and nobody knows whether its file shows that.</summary>
+    public bool IsEmptied => Volatile.Read(ref _emptyings).Length > 0;
+
+    /// <summary>The first block whose older contents are void by the cuts that the file may not show.</summary>
+    public uint FirstVoid => Volatile.Read(ref _emptyings).Min(e => e.FromBlock);
+
     /// <summary>Where the relation was dropped, by the log; invalid when it was not.</summary>
     public Lsn Dropped { get; set; }
 
@@ -75,6 +84,9 @@ internal sealed class ForkInfo(RelFileNode rel, ForkNumber fork)
 
         return Lsn.Invalid;
     }
+
+    /// <summary>The file shows all cuts. The caller holds <see cref="Extension"/>.</summary>
+    public void ForgetEmptyings() => Volatile.Write(ref _emptyings, []);
 
     /// <summary>Forgets cuts that files show.</summary>
     public void Cut(Lsn consistent)
@@ -144,6 +156,8 @@ internal sealed class ForkTable(RelationFiles files)
             Volatile.Write(ref _recent[Slot(rel, fork)], null);
         }
     }
+
+    public IEnumerable<ForkInfo> Emptied() => _forks.Values.Where(f => f.IsEmptied);
 
     public void Cut(Lsn consistent)
     {

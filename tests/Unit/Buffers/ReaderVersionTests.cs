@@ -287,6 +287,37 @@ public sealed class ReaderVersionTests : IDisposable
     }
 
     [Fact]
+    public void Files_show_the_cuts_of_the_log_after_the_first_checkpoint()
+    {
+        _f.WriteOnDisk(10, new Lsn(500));
+        _f.WriteOnDisk(4, new Lsn(500), ForkNumber.VisibilityMap);
+        Pool.NoteTruncated(PoolFixture.Rel, ForkNumber.Main, 2, new Lsn(1000));
+        Pool.NoteTruncated(PoolFixture.Rel, ForkNumber.VisibilityMap, 1, new Lsn(1000));
+        Note(5, 1008);
+        RelFileNode lost = PoolFixture.Rel with { Relation = new Oid(8) };
+        Pool.NoteCreated(lost, ForkNumber.Main, new Lsn(1016));
+        _f.Applied.Advance(new Lsn(1024));
+        _f.Log.Now = 1024;
+        Pool.SwitchToWriting(_f.Log, _f.Gate);
+        using (PinnedPage added = Pool.PinNew(PoolFixture.Rel, ForkNumber.Main))
+        {
+            Assert.Equal(6u, added.Block.Value);
+            added.Unlatch();
+        }
+
+        Pool.FlushAllBefore(new Lsn(1024));
+        Assert.True(_f.Files.Exists(lost, ForkNumber.Main));
+        Assert.Equal(1u, _f.Files.BlockCount(PoolFixture.Rel, ForkNumber.VisibilityMap));
+        for (uint b = 2; b < 7; b++)
+        {
+            byte[] page = _f.OnDisk(b)!;
+            Assert.True(b == 5 ? new Page(page).Lsn.Value == 1016 : page.AsSpan().IndexOfAnyExcept((byte)0) < 0, $"block {b}");
+        }
+
+        Assert.Equal(500u, new Page(_f.OnDisk(1)).Lsn.Value);
+    }
+
+    [Fact]
     public void A_writer_after_recovery_redoes_pages_that_were_never_in_memory()
     {
         _f.WriteOnDisk(40, new Lsn(500));
