@@ -1,3 +1,5 @@
+using SharedStorage.Catalog;
+using SharedStorage.Catalog.Ddl;
 using SharedStorage.Primitives;
 using SharedStorage.Transactions;
 
@@ -8,23 +10,48 @@ public sealed class SqlNode
 {
     public required StorageEngine Engine { get; init; }
 
+    /// <summary>The node's catalogs; made with <see cref="SqlComparators"/>.</summary>
+    public required CatalogManager Catalogs { get; init; }
+
+    /// <summary>Numbers of new objects; null on a reader.</summary>
+    public OidCounter? Oids { get; set; }
+
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
     /// <summary>CHECKPOINT on the writer: returns when the checkpoint is complete. Null on a reader, which refuses the command.</summary>
     public Action? Checkpoint { get; set; }
 
-    /// <summary>The LSN that this node has applied (reader) or inserted (writer); for pg_last_wal_replay_lsn and the like.</summary>
+    /// <summary>Where the log is inserted (writer) or applied (reader), and flushed; for pg_current_wal_lsn and the like.</summary>
     public Func<Lsn>? CurrentLsn { get; init; }
+    public Func<Lsn>? FlushedLsn { get; init; }
 
     /// <summary>Cancels the query of another session by its process number (pg_cancel_backend); false when there is none.</summary>
     public Func<int, bool>? CancelSession { get; init; }
+
+    /// <summary>
+    /// Called before the first snapshot of a statement with the value of sharedstorage.read_consistency, when it is not "eventual": waits until the node has
+    /// applied enough, or fails.
+    /// </summary>
+    public Action<string>? AwaitConsistency { get; set; }
+
+    /// <summary>Called before each snapshot: throws when the node may not answer now (a lease that lapsed, eviction).</summary>
+    public Action? CheckMayAnswer { get; set; }
+
+    /// <summary>After VACUUM: the oldest xid and multixact of all databases may have moved, so clog and multixacts can be cut.</summary>
+    public Action? VacuumFinished { get; set; }
+
+    /// <summary>Settings of the node's files, by name: what RESET goes back to.</summary>
+    public IReadOnlyDictionary<string, string> Settings { get; init; } = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>The path of the data directory, for SHOW data_directory.</summary>
     public string DataDirectory { get; init; } = "";
 
     public int Port { get; init; } = 5432;
 
-    /// <summary>A reader refuses writes with SQLSTATE 25006; a promotion clears this.</summary>
+    /// <summary>Microseconds since 2000-01-01 UTC when the node started.</summary>
+    public long StartTimestamp { get; init; }
+
+    /// <summary>A reader refuses writes with SQLSTATE 25006; a promotion ends that.</summary>
     public bool IsReader => Engine.Wal is null;
 }
 

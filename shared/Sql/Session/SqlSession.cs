@@ -1,47 +1,77 @@
-using SharedStorage.Format.Tuples;
+using SharedStorage.Catalog;
+using SharedStorage.Catalog.Rows;
 using SharedStorage.Primitives;
+using SharedStorage.Sql.Execute;
+using SharedStorage.Sql.Functions;
+using SharedStorage.Transactions;
+using SharedStorage.Transactions.Locks;
 
 namespace SharedStorage.Sql.Session;
 
-/// <summary>The state that ReadyForQuery tells.</summary>
-public enum TransactionBlockState
-{
-    Idle = 'I',
-    InBlock = 'T',
-    Failed = 'E',
-}
-
-/// <summary>The answer to Execute.</summary>
-public enum ExecuteOutcome
-{
-    /// <summary>CommandComplete with <see cref="ExecuteResult.Tag"/>.</summary>
-    Complete,
-
-    /// <summary>The row limit was reached: PortalSuspended.</summary>
-    Suspended,
-
-    /// <summary>The statement was empty: EmptyQueryResponse.</summary>
-    Empty,
-}
-
-public readonly record struct ExecuteResult(ExecuteOutcome Outcome, string? Tag);
-
 /// <summary>
-/// One connection's SQL: its settings, transaction, prepared statements and portals. All members are for its one thread, except <see cref="Cancel"/>.
-/// After a <see cref="PgException"/> in the extended protocol the caller skips messages up to Sync; the session has put its transaction in the right state.
+/// One connection's SQL: its settings, transaction, prepared statements and portals. All members are for its one thread, except <see cref="Cancel"/> and
+/// <see cref="Terminate"/>. After a <see cref="PgException"/> in the extended protocol the caller skips messages up to Sync; the session has put its
+/// transaction in the right state.
 /// </summary>
 public sealed partial class SqlSession : IDisposable
 {
+    private readonly SqlNode _node;
+    private readonly SessionStartup _startup;
+    private readonly CancelFlag _cancel = new();
+    private readonly LockSession _locks;
+    private readonly SessionSettings _settings = new();
+    private readonly DatabaseCatalog _database;
+    private readonly PgDatabase _databaseRow;
+    private readonly PgAuthId _user;
+    private readonly EvalContext _eval;
+    private readonly SessionInfo _info;
+    private volatile bool _running;
+
     /// <exception cref="PgException">3D000, 28000: no such database or role; 22023: a bad startup setting.</exception>
-    public SqlSession(SqlNode node, SessionStartup startup) => throw new NotImplementedException();
+    public SqlSession(SqlNode node, SessionStartup startup)
+    {
+        (_node, _startup) = (node, startup);
+        _locks = new LockSession { ProcessId = startup.ProcessId, CheckInterrupts = _cancel.Check };
+        Transaction tx = node.Engine.Transactions.Begin(_locks, true);
+        try
+        {
+            using Snapshot snapshot = tx.TakeSnapshot();
+            CatalogView shared = node.Catalogs.Shared.View(snapshot);
+            _user = shared.RoleByName(startup.User) is { RolCanLogin: true } role ? role
+                : throw new PgException(SqlStates.InvalidAuthorizationSpecification, $"role \"{startup.User}\" does not exist") { Fatal = true };
+            _databaseRow = shared.DatabaseByName(startup.Database)
+                ?? throw new PgException(SqlStates.InvalidCatalogName, $"database \"{startup.Database}\" does not exist") { Fatal = true };
+            if (!_databaseRow.DatAllowConn)
+            {
+                throw new PgException(SqlStates.ObjectNotInPrerequisiteState, $"database \"{startup.Database}\" is not currently accepting connections") { Fatal = true };
+            }
+
+            _database = node.Catalogs.Database(_databaseRow.Oid, snapshot);
+            _info = new SessionInfo(this);
+            _eval = new EvalContext(_info, new CatalogFunctions(this));
+            _settings.Changed = OnSettingChanged;
+            _settings.Check = CheckSetting;
+            LoadSettings(_database.View(snapshot));
+        }
+        finally
+        {
+            tx.Abort();
+        }
+    }
 
     /// <summary>What types and functions know of this session; the wire protocol writes values with it.</summary>
-    public Functions.EvalContext EvalContext => throw new NotImplementedException();
+    public EvalContext EvalContext => _eval;
 
-    public TransactionBlockState State => throw new NotImplementedException();
+    public TransactionBlockState State => _block switch
+    {
+        BlockState.Explicit => TransactionBlockState.InBlock,
+        BlockState.Failed => TransactionBlockState.Failed,
+        _ => TransactionBlockState.Idle,
+    };
 
     /// <summary>The settings whose changes clients are told (ParameterStatus), with their values now.</summary>
-    public IEnumerable<KeyValuePair<string, string>> ReportedParameters => throw new NotImplementedException();
+    public IEnumerable<KeyValuePair<string, string>> ReportedParameters =>
+        _settings.All.Where(s => s.Reported).Select(s => KeyValuePair.Create(s.Name, GetSetting(s.Name)!));
 
     /// <summary>Called when a reported setting changes: name, value (ParameterStatus).</summary>
     public Action<string, string>? ParameterChanged { get; set; }
@@ -49,39 +79,179 @@ public sealed partial class SqlSession : IDisposable
     /// <summary>Called for each notice.</summary>
     public Action<SqlNotice>? Notice { get; set; }
 
-    /// <summary>Runs a simple Query: all its statements, in one implicit transaction block as PostgreSQL does.</summary>
-    public void ExecuteSimple(string sql, IResultSink sink) => throw new NotImplementedException();
-
-    /// <summary>Parse: makes a prepared statement; the empty name is the unnamed one and may be replaced. A zero type is to be inferred.</summary>
-    public void Prepare(string name, string sql, ReadOnlySpan<Oid> parameterTypes) => throw new NotImplementedException();
-
-    /// <summary>Describe 'S': the parameters' types, and the columns or null (NoData).</summary>
-    public RowDescription? DescribeStatement(string name, out IReadOnlyList<Oid> parameterTypes) => throw new NotImplementedException();
-
-    /// <summary>Describe 'P': the columns or null (NoData), and their formats as bound (none: text; one: for all).</summary>
-    public RowDescription? DescribePortal(string name, out IReadOnlyList<short> formats) => throw new NotImplementedException();
-
-    /// <summary>
-    /// Bind: makes a portal. The values are as the client sent them (null array element: SQL null), in <paramref name="parameterFormats"/> (0 text, 1 binary; none: text; one: for all).
-    /// </summary>
-    public void Bind(string portal, string statement, ReadOnlySpan<short> parameterFormats, ReadOnlySpan<ReadOnlyMemory<byte>?> values, ReadOnlySpan<short> resultFormats) =>
-        throw new NotImplementedException();
-
-    /// <summary>Execute: at most <paramref name="maxRows"/> rows (0: all).</summary>
-    public ExecuteResult Execute(string portal, long maxRows, IResultSink sink) => throw new NotImplementedException();
-
-    public void ClosePortal(string name) => throw new NotImplementedException();
-    public void CloseStatement(string name) => throw new NotImplementedException();
-
-    /// <summary>Sync: commits the implicit transaction of the extended protocol, if one is open. May fail (deferred checks, flush).</summary>
-    public void Sync() => throw new NotImplementedException();
+    internal SqlNode Node => _node;
+    internal SessionStartup Startup => _startup;
+    internal CancelFlag CancelFlag => _cancel;
 
     /// <summary>Asks the running query to stop with 57014. From any thread; nothing when no query runs.</summary>
-    public void Cancel() => throw new NotImplementedException();
+    public void Cancel()
+    {
+        if (_running)
+        {
+            _cancel.Set(new PgException(SqlStates.QueryCanceled, "canceling statement due to user request"));
+            _locks.Interrupt();
+        }
+    }
 
     /// <summary>Asks the session to end: the running query stops with this FATAL error (57P01, 57P02, 25P03). From any thread.</summary>
-    public void Terminate(PgException reason) => throw new NotImplementedException();
+    public void Terminate(PgException reason)
+    {
+        _cancel.Set(reason);
+        _locks.Interrupt();
+    }
 
     /// <summary>Aborts what is open.</summary>
-    public void Dispose() => throw new NotImplementedException();
+    public void Dispose()
+    {
+        CloseAllPortals();
+        _tx?.Abort();
+        _tx = null;
+        _node.Engine.Locks.ReleaseAllForSession(_locks);
+    }
+
+    internal void SendNotice(string severity, string state, string message, string? detail = null, string? hint = null)
+    {
+        string[] order = ["debug", "log", "info", "notice", "warning", "error"];
+        int level = Array.IndexOf(order, severity.ToLowerInvariant()), wanted = Array.IndexOf(order, _settings.Get("client_min_messages"));
+        if (severity == "INFO" || level >= wanted)
+        {
+            Notice?.Invoke(new SqlNotice(severity, state, message) { Detail = detail, Hint = hint });
+        }
+    }
+
+    private void LoadSettings(CatalogView view)
+    {
+        foreach ((string name, string value) in _node.Settings)
+        {
+            if (SessionSettings.Find(name) is not null)
+            {
+                _settings.SetStartup(name, value);
+            }
+        }
+
+        _settings.SetStartup("session_authorization", _user.RolName);
+        _settings.SetStartup("is_superuser", _user.RolSuper ? "on" : "off");
+        _settings.SetStartup("data_directory", _node.DataDirectory);
+        _settings.SetStartup("lc_collate", _databaseRow.DatCollate);
+        _settings.SetStartup("lc_ctype", _databaseRow.DatCtype);
+        _eval.DatabaseCollation = Types.Collation.Get(_databaseRow.DatCollate, _databaseRow.DatCtype);
+        // Later ones win: the database's, the role's, the role's in the database.
+        var none = new Oid(0);
+        foreach ((Oid database, Oid role) in new[] { (none, none), (_databaseRow.Oid, none), (none, _user.Oid), (_databaseRow.Oid, _user.Oid) })
+        {
+            foreach (string setting in view.Settings(database, role))
+            {
+                int at = setting.IndexOf('=', StringComparison.Ordinal);
+                if (at > 0 && (SessionSettings.Find(setting[..at]) is { Changeable: true } || setting[..at].Contains('.', StringComparison.Ordinal)))
+                {
+                    _settings.SetStartup(setting[..at], setting[(at + 1)..]);
+                }
+            }
+        }
+
+        foreach ((string name, string value) in _startup.Parameters)
+        {
+            if (name is "user" or "database" or "replication")
+            {
+                continue;
+            }
+
+            if (name == "options")
+            {
+                ApplyOptions(value);
+            }
+            else
+            {
+                ApplyStartup(name, value);
+            }
+        }
+    }
+
+    private void ApplyStartup(string name, string value)
+    {
+        try
+        {
+            Setting? known = SessionSettings.Find(name);
+            if (known is { Changeable: false })
+            {
+                throw new PgException(SqlStates.CantChangeRuntimeParam, $"parameter \"{name}\" cannot be changed");
+            }
+
+            _settings.SetStartup(name, value);
+        }
+        catch (PgException e) when (!e.Fatal)
+        {
+            throw new PgException(e.SqlState, e.Message) { Fatal = true, Hint = e.Hint, Detail = e.Detail };
+        }
+    }
+
+    // "-c name=value --name=value": a backslash keeps a blank.
+    private void ApplyOptions(string options)
+    {
+        string[] words = options.Replace("\\ ", "\u0001", StringComparison.Ordinal).Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        for (int i = 0; i < words.Length; i++)
+        {
+            string word = words[i].Replace('\u0001', ' ');
+            string? assignment = word == "-c" && i + 1 < words.Length ? words[++i].Replace('\u0001', ' ')
+                : word.StartsWith("-c", StringComparison.Ordinal) || word.StartsWith("--", StringComparison.Ordinal) ? word[2..] : null;
+            int at = assignment?.IndexOf('=', StringComparison.Ordinal) ?? -1;
+            if (at <= 0)
+            {
+                throw new PgException(SqlStates.SyntaxError, $"invalid command-line argument for server process: {word}") { Fatal = true };
+            }
+
+            ApplyStartup(assignment![..at].Replace('-', '_'), assignment[(at + 1)..]);
+        }
+    }
+
+    private void OnSettingChanged(Setting setting, string value)
+    {
+        TextSettings.Apply(_eval, setting.Name, value);
+        switch (setting.Name)
+        {
+            case "search_path":
+                _searchPathVersion = null;
+                break;
+            case "lock_timeout":
+                _locks.LockTimeout = TimeSpan.FromMilliseconds(_settings.Milliseconds("lock_timeout"));
+                break;
+            case "deadlock_timeout":
+                _locks.DeadlockTimeout = TimeSpan.FromMilliseconds(_settings.Milliseconds("deadlock_timeout"));
+                break;
+        }
+
+        if (setting.Reported)
+        {
+            ParameterChanged?.Invoke(setting.Name, value);
+        }
+    }
+
+    /// <summary>A setting as SHOW prints it; null when it does not exist.</summary>
+    internal string? GetSetting(string name) => name.ToLowerInvariant() switch
+    {
+        "in_hot_standby" => _node.IsReader ? "on" : "off",
+        "transaction_read_only" => IsReadOnly ? "on" : "off",
+        "transaction_isolation" => _isolation,
+        "port" => _node.Port.ToString(System.Globalization.CultureInfo.InvariantCulture),
+        _ => _settings.Get(name),
+    };
+
+    private string CheckSetting(string name, string value)
+    {
+        switch (name)
+        {
+            case "transaction_isolation":
+                SetIsolation(value);
+                break;
+            case "transaction_read_only":
+                SetReadOnly(value == "on");
+                break;
+            case "default_transaction_isolation" when value == "serializable":
+                throw PgException.NotSupported("isolation level SERIALIZABLE");
+            case "role" when value != "none" && value != _user.RolName:
+                throw PgException.NotSupported("SET ROLE");
+        }
+
+        return value;
+    }
 }

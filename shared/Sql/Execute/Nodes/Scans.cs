@@ -1,0 +1,232 @@
+using System.Buffers.Binary;
+using SharedStorage.Access;
+using SharedStorage.Access.Btree;
+using SharedStorage.Access.Heap;
+using SharedStorage.Format.Tuples;
+using SharedStorage.Primitives;
+using SharedStorage.Sql.Execute.Expressions;
+
+namespace SharedStorage.Sql.Execute.Nodes;
+
+/// <summary>Numbers of columns beyond a table's own, in <see cref="Analyze.VarExpr.Column"/>.</summary>
+internal static class SystemColumn
+{
+    public const short Ctid = -1, Xmin = -2, Cmin = -3, Xmax = -4, Cmax = -5, TableOid = -6;
+
+    /// <summary>The row's place in the bits of a datum: for row locks and changes, not seen by SQL.</summary>
+    public const short PackedTid = -100;
+
+    public static long Pack(Tid tid) => ((long)tid.Block.Value << 16) | tid.Offset;
+    public static Tid Unpack(long bits) => new(new BlockNumber((uint)(bits >> 16)), (ushort)bits);
+
+    public static Datum ToDatum(Tid tid)
+    {
+        var bytes = new byte[Tid.Size];
+        BinaryPrimitives.WriteUInt16LittleEndian(bytes, (ushort)(tid.Block.Value >> 16));
+        BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(2), (ushort)tid.Block.Value);
+        BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(4), tid.Offset);
+        return Datum.FromBytes(bytes);
+    }
+}
+
+/// <summary>What scans of a table have in common: the slot, system columns, the filter.</summary>
+public abstract class TableScanNode : ExecNode
+{
+    private readonly int _entry;
+    private readonly short[] _system;
+    private readonly Datum[] _nullRow;
+    private readonly Datum[] _row;
+
+    protected TableScanNode(ExecContext context, int entry, Relation table, IReadOnlyList<short> systemColumns)
+    {
+        Context = context;
+        _entry = entry;
+        Table = table;
+        _system = [.. systemColumns];
+        Columns = table.Desc.Count;
+        _row = NewRow();
+        _nullRow = Slot.NullRow(_row.Length);
+        Slot.Values = _row;
+    }
+
+    protected ExecContext Context { get; }
+    public Relation Table { get; }
+    public Slot Slot { get; } = new();
+    protected int Columns { get; }
+    protected Datum[] Row => _row;
+
+    /// <summary>Set after construction, since it is compiled against this node's slot.</summary>
+    public Evaluator? Filter { get; set; }
+
+    public override void Publish(Env env)
+    {
+        for (int i = 0; i < Columns; i++)
+        {
+            env.Add(_entry, (short)(i + 1), new SlotRef(Slot, i));
+        }
+
+        for (int i = 0; i < _system.Length; i++)
+        {
+            env.Add(_entry, _system[i], new SlotRef(Slot, Columns + i));
+        }
+    }
+
+    public override void NullExtend() => Slot.Values = _nullRow;
+
+    protected void SetSystemColumns(Tid tid, in HeapTupleHeader header)
+    {
+        for (int i = 0; i < _system.Length; i++)
+        {
+            _row[Columns + i] = _system[i] switch
+            {
+                SystemColumn.PackedTid => Datum.FromInt64(SystemColumn.Pack(tid)),
+                SystemColumn.Ctid => SystemColumn.ToDatum(tid),
+                SystemColumn.TableOid => Datum.FromOid(Table.Id),
+                SystemColumn.Xmin => Datum.FromUInt32(header.RawXmin),
+                SystemColumn.Xmax => Datum.FromUInt32(header.RawXmax),
+                _ => Datum.FromUInt32(header.RawCommandId),
+            };
+        }
+    }
+
+    private Datum[] NewRow() => new Datum[Columns + _system.Length];
+}
+
+public sealed class SeqScanNode : TableScanNode
+{
+    private readonly bool[]? _wanted;
+    private HeapScan? _scan;
+
+    public SeqScanNode(ExecContext context, int entry, Relation table, IReadOnlyList<short> systemColumns, bool[]? wanted)
+        : base(context, entry, table, systemColumns) => _wanted = wanted;
+
+    public override void Open()
+    {
+        _scan?.Dispose();
+        _scan = new HeapTable(Context.Engine, Table).Scan(Context.Snapshot);
+        _scan.Wanted = _wanted;
+    }
+
+    public override bool Next()
+    {
+        HeapScan scan = _scan!;
+        Slot.Values = Row;
+        while (scan.Next(Row))
+        {
+            if (Context.Cancel.IsSet)
+            {
+                Context.Cancel.Check();
+            }
+
+            SetSystemColumns(scan.Tid, scan.Header);
+            if (Filter is null || Filter.IsTrue())
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    public override void Close()
+    {
+        _scan?.Dispose();
+        _scan = null;
+    }
+}
+
+/// <summary>One bound of an index scan: the value is computed at each start.</summary>
+public sealed record IndexBound(int Column, BtreeStrategy Strategy, Evaluator? Value, Comparison<Datum>? Compare);
+
+/// <summary>A btree scan that visits the heap for each entry. The bounds are exact, so they are not tested again.</summary>
+public sealed class IndexScanNode : TableScanNode
+{
+    private readonly BtreeIndex _index;
+    private readonly HeapTable _heap;
+    private readonly bool _backward;
+    private BtreeScanKey[] _keys = [];
+    private IReadOnlyList<IndexBound> _bounds = [];
+    private BtreeScan? _scan;
+    private bool _empty;
+
+    public IndexScanNode(ExecContext context, int entry, Relation table, IndexInfo index, bool backward, IReadOnlyList<short> systemColumns)
+        : base(context, entry, table, systemColumns)
+    {
+        _index = new BtreeIndex(context.Engine, index);
+        _heap = new HeapTable(context.Engine, table);
+        _backward = backward;
+    }
+
+    public IReadOnlyList<IndexBound> Bounds
+    {
+        get => _bounds;
+        set => (_bounds, _keys) = (value, new BtreeScanKey[value.Count]);
+    }
+
+    public override void Open()
+    {
+        _empty = false;
+        for (int i = 0; i < _keys.Length; i++)
+        {
+            IndexBound bound = _bounds[i];
+            Datum value = bound.Value?.Eval() ?? Datum.Null;
+            if (value.IsNull && bound.Strategy is not (BtreeStrategy.IsNull or BtreeStrategy.IsNotNull))
+            {
+                // "column = null" holds for no row.
+                _empty = true;
+                return;
+            }
+
+            _keys[i] = new BtreeScanKey(bound.Column, bound.Strategy, value) { Compare = bound.Compare };
+        }
+
+        if (_scan is null)
+        {
+            _scan = _index.Scan(_keys, _backward);
+        }
+        else
+        {
+            _scan.Restart(_keys);
+        }
+    }
+
+    public override bool Next()
+    {
+        if (_empty)
+        {
+            return false;
+        }
+
+        BtreeScan scan = _scan!;
+        Slot.Values = Row;
+        while (scan.Next())
+        {
+            if (Context.Cancel.IsSet)
+            {
+                Context.Cancel.Check();
+            }
+
+            Tid tid = scan.Tid;
+            if (_heap.TryFetch(ref tid, Context.Snapshot, Row, out bool allDead))
+            {
+                SetSystemColumns(tid, default);
+                if (Filter is null || Filter.IsTrue())
+                {
+                    return true;
+                }
+            }
+            else if (allDead)
+            {
+                scan.KillCurrent();
+            }
+        }
+
+        return false;
+    }
+
+    public override void Close()
+    {
+        _scan?.Dispose();
+        _scan = null;
+    }
+}
