@@ -71,7 +71,10 @@ public sealed partial class Analyzer
         Oid collation = MergeCollations(coerced);
         return new FuncExpr(proc, coerced, result, CallForm.Call)
         {
-            Location = call.Location, Variadic = call.FuncVariadic, InputCollation = collation, Collation = ResultCollation(result, collation),
+            Location = call.Location,
+            Variadic = call.FuncVariadic,
+            InputCollation = collation,
+            Collation = ResultCollation(result, collation),
         };
     }
 
@@ -244,8 +247,14 @@ public sealed partial class Analyzer
         Oid collation = MergeCollations(plain);
         return new AggExpr(proc, aggregate, plain, result, transType)
         {
-            Star = call.AggStar, Distinct = call.AggDistinct, Filter = filter, Order = order, LevelsUp = up,
-            Location = call.Location, InputCollation = collation, Collation = ResultCollation(result, collation),
+            Star = call.AggStar,
+            Distinct = call.AggDistinct,
+            Filter = filter,
+            Order = order,
+            LevelsUp = up,
+            Location = call.Location,
+            InputCollation = collation,
+            Collation = ResultCollation(result, collation),
         };
     }
 

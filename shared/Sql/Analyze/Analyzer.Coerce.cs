@@ -241,7 +241,9 @@ public sealed partial class Analyzer
 
                 return new FuncExpr(proc, [.. args], target, form)
                 {
-                    Location = location, InputCollation = arg.Collation, Collation = ResultCollation(target, arg.Collation),
+                    Location = location,
+                    InputCollation = arg.Collation,
+                    Collation = ResultCollation(target, arg.Collation),
                 };
             case CoercionPath.Array:
                 Oid source = ElementType(arg.Type), element = ElementType(target);
@@ -276,7 +278,8 @@ public sealed partial class Analyzer
             Expr test = new CaseTestExpr(element, -1) { Collation = expr.Collation };
             return new ArrayCoerceExpr(expr, BuildCoercion(CoercionPath.Function, cast.CastFunc, test, element, typmod, context, form, expr.Location), target, typmod, form)
             {
-                Location = expr.Location, Collation = expr.Collation,
+                Location = expr.Location,
+                Collation = expr.Collation,
             };
         }
 

@@ -170,7 +170,8 @@ public sealed partial class Analyzer
         otherwise = CoerceToCommon(otherwise, type, "CASE/ELSE");
         return new CaseExpr(type, arg, conditions, results, otherwise)
         {
-            Location = c.Location, Collation = ResultCollation(type, MergeCollations([.. results, otherwise])),
+            Location = c.Location,
+            Collation = ResultCollation(type, MergeCollations([.. results, otherwise])),
         };
     }
 
@@ -235,7 +236,8 @@ public sealed partial class Analyzer
             or Pg.SQLValueFunctionOp.SvfopLocaltimeN or Pg.SQLValueFunctionOp.SvfopLocaltimestampN;
         return new SqlValueExpr(f.Op, new Oid(type), hasPrecision ? Math.Min(f.Typmod, 6) : -1)
         {
-            Location = f.Location, Collation = type == PgTypes.Name ? new Oid(PgOids.CCollation) : Oid.Invalid,
+            Location = f.Location,
+            Collation = type == PgTypes.Name ? new Oid(PgOids.CCollation) : Oid.Invalid,
         };
     }
 
@@ -341,7 +343,8 @@ public sealed partial class Analyzer
         Oid type = slice ? container : element;
         return new SubscriptExpr(array, container, element, type, slice, lower, upper)
         {
-            Location = array.Location, Collation = ResultCollation(type, array.Collation),
+            Location = array.Location,
+            Collation = ResultCollation(type, array.Collation),
         };
     }
 

@@ -116,7 +116,9 @@ public sealed partial class Analyzer
         Oid type = kind == OperatorKind.NullIf ? coerced[0].Type : result;
         return new OpExpr(op, proc, coerced, type, kind)
         {
-            Location = location, InputCollation = collation, Collation = kind == OperatorKind.NullIf ? coerced[0].Collation : ResultCollation(type, collation),
+            Location = location,
+            InputCollation = collation,
+            Collation = kind == OperatorKind.NullIf ? coerced[0].Collation : ResultCollation(type, collation),
         };
     }
 
@@ -257,7 +259,8 @@ public sealed partial class Analyzer
             Pg.A_Expr_Kind.AexprBetween => Both(">=", "<=", BoolOperation.And, low, high),
             Pg.A_Expr_Kind.AexprNotBetween => Both("<", ">", BoolOperation.Or, low, high),
             Pg.A_Expr_Kind.AexprBetweenSym => new BoolExpr(BoolOperation.Or,
-                [Both(">=", "<=", BoolOperation.And, low, high), Both(">=", "<=", BoolOperation.And, high, low)]) { Location = e.Location },
+                [Both(">=", "<=", BoolOperation.And, low, high), Both(">=", "<=", BoolOperation.And, high, low)])
+            { Location = e.Location },
             _ => new BoolExpr(BoolOperation.And, [Both("<", ">", BoolOperation.Or, low, high), Both("<", ">", BoolOperation.Or, high, low)]) { Location = e.Location },
         };
     }

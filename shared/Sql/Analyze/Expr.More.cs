@@ -29,7 +29,8 @@ public sealed class CaseExpr(Oid type, Expr? arg, Expr[] conditions, Expr[] resu
         int n = Conditions.Count;
         return new CaseExpr(Type, Arg is null ? null : children[(2 * n) + 1], children[..n], children[n..(2 * n)], children[2 * n])
         {
-            Collation = Collation, Location = Location,
+            Collation = Collation,
+            Location = Location,
         };
     }
 
@@ -65,7 +66,9 @@ public sealed class MinMaxExpr(Oid type, bool greatest, Expr[] args) : Expr
 
     public override Expr With(Expr[] children) => new MinMaxExpr(Type, Greatest, children)
     {
-        InputCollation = InputCollation, Collation = Collation, Location = Location,
+        InputCollation = InputCollation,
+        Collation = Collation,
+        Location = Location,
     };
 
     protected override bool SameNode(Expr other) => Greatest == ((MinMaxExpr)other).Greatest;
@@ -92,10 +95,14 @@ public sealed class AggExpr(PgProc proc, PgAggregate aggregate, Expr[] args, Oid
 
     public override Expr With(Expr[] children) => new AggExpr(Proc, Aggregate, children[..Args.Count], Type, TransType)
     {
-        Star = Star, Distinct = Distinct, LevelsUp = LevelsUp,
+        Star = Star,
+        Distinct = Distinct,
+        LevelsUp = LevelsUp,
         Order = [.. Order.Select((o, i) => o with { Expr = children[Args.Count + i] })],
         Filter = Filter is null ? null : children[^1],
-        InputCollation = InputCollation, Collation = Collation, Location = Location,
+        InputCollation = InputCollation,
+        Collation = Collation,
+        Location = Location,
     };
 
     protected override bool SameNode(Expr other)
@@ -273,7 +280,10 @@ public sealed class SubLinkExpr(SubLinkKind kind, Query query, Oid type, int typ
 
     public override Expr With(Expr[] children) => new SubLinkExpr(Kind, Query, Type, Typmod)
     {
-        Tests = Tests, Comparisons = children, Collation = Collation, Location = Location,
+        Tests = Tests,
+        Comparisons = children,
+        Collation = Collation,
+        Location = Location,
     };
 
     protected override bool SameNode(Expr other) => ReferenceEquals(Query, ((SubLinkExpr)other).Query);

@@ -175,7 +175,10 @@ public sealed class FuncExpr(PgProc proc, Expr[] args, Oid type, CallForm form) 
 
     public override Expr With(Expr[] children) => new FuncExpr(Proc, children, Type, Form)
     {
-        Variadic = Variadic, InputCollation = InputCollation, Collation = Collation, Location = Location,
+        Variadic = Variadic,
+        InputCollation = InputCollation,
+        Collation = Collation,
+        Location = Location,
     };
 
     protected override bool SameNode(Expr other) => Proc.Oid == ((FuncExpr)other).Proc.Oid && InputCollation == ((FuncExpr)other).InputCollation;
@@ -205,7 +208,9 @@ public sealed class OpExpr(PgOperator op, PgProc proc, Expr[] args, Oid type, Op
 
     public override Expr With(Expr[] children) => new OpExpr(Operator, Proc, children, Type, Kind)
     {
-        InputCollation = InputCollation, Collation = Collation, Location = Location,
+        InputCollation = InputCollation,
+        Collation = Collation,
+        Location = Location,
     };
 
     protected override bool SameNode(Expr other)
@@ -230,7 +235,8 @@ public sealed class ArrayOpExpr(PgOperator op, PgProc proc, bool any, Expr scala
 
     public override Expr With(Expr[] children) => new ArrayOpExpr(Operator, Proc, IsAny, children[0], children[1], ElementType)
     {
-        InputCollation = InputCollation, Location = Location,
+        InputCollation = InputCollation,
+        Location = Location,
     };
 
     protected override bool SameNode(Expr other) => Operator.Oid == ((ArrayOpExpr)other).Operator.Oid && IsAny == ((ArrayOpExpr)other).IsAny;

@@ -105,7 +105,8 @@ internal sealed partial class LevelPlanner
         {
             leaf = new Leaf
             {
-                Entries = right, Requires = RequiredBy(join.Right) & ~right,
+                Entries = right,
+                Requires = RequiredBy(join.Right) & ~right,
                 Join = new FromJoin(JoinKind.Inner, new FromGroup(rightLeaves, rightConditions), new FromGroup([], []), null),
             };
             return JoinGroup(outer, left, leaf, join.Kind, between, rest, outside, rightLeaves, rightConditions);
@@ -132,7 +133,8 @@ internal sealed partial class LevelPlanner
         {
             return new HashJoinPlan(outer, inner, kind, keys, columns, others, rest, outside != 0 || _query.IsCorrelated)
             {
-                Rows = rows, Cost = outer.Cost + inner.Cost + ((inner.Rows + outer.Rows) * Costs.Operator * 2) + (rows * Costs.Tuple),
+                Rows = rows,
+                Cost = outer.Cost + inner.Cost + ((inner.Rows + outer.Rows) * Costs.Operator * 2) + (rows * Costs.Tuple),
             };
         }
 
@@ -161,7 +163,8 @@ internal sealed partial class LevelPlanner
         rows = Math.Max(1, Math.Round(rows));
         PlanNode best = new SeqScanPlan(target, all)
         {
-            Rows = rows, Cost = (pages * Costs.SequentialPage) + (tuples * (Costs.Tuple + (all.Count * Costs.Operator))),
+            Rows = rows,
+            Cost = (pages * Costs.SequentialPage) + (tuples * (Costs.Tuple + (all.Count * Costs.Operator))),
         };
         bool needsHeader = target.SystemColumns.Any(c => c is -2 or -3 or -4 or -5);
         double sortCost = order.Count > 0 ? Planner.SortCost(rows) : 0;

@@ -270,7 +270,8 @@ internal sealed partial class LevelPlanner
         {
             best = new NestedLoopPlan(left, inner, kind, rest, filters)
             {
-                Rows = rows, Cost = left.Cost + (left.Rows * (inner.Cost + (inner.Rows * Costs.Tuple))) + Costs.Tuple,
+                Rows = rows,
+                Cost = left.Cost + (left.Rows * (inner.Cost + (inner.Rows * Costs.Tuple))) + Costs.Tuple,
             };
         }
 

@@ -92,7 +92,8 @@ public sealed partial class Planner(ISqlCatalog catalog, Func<Access.Relation, u
     }
 
     private static DistinctPlan DistinctOf(Query query, RowPlan plan) => new(plan, [.. query.Distinct!.Select(d => d.Target)],
-        [.. query.Distinct!.Select(d => query.Targets[d.Target].Expr.Type)]) { Rows = Math.Max(1, plan.Rows / 2), Cost = plan.Cost + (plan.Rows * Costs.Operator) };
+        [.. query.Distinct!.Select(d => query.Targets[d.Target].Expr.Type)])
+    { Rows = Math.Max(1, plan.Rows / 2), Cost = plan.Cost + (plan.Rows * Costs.Operator) };
 
     private static IReadOnlyList<SortKeyPlan> SortKeys(Query query, IReadOnlyList<SortClause> sort) =>
         [.. sort.Select(s => new SortKeyPlan(s.Target, query.Targets[s.Target].Expr.Type, query.Targets[s.Target].Expr.Collation, s.Descending, s.NullsFirst))];
@@ -161,7 +162,8 @@ public sealed partial class Planner(ISqlCatalog catalog, Func<Access.Relation, u
         double groups = keys.Count == 0 ? 1 : Math.Max(1, input.Rows / 10);
         return new AggregatePlan(input, keys, aggregates, carried, having)
         {
-            Rows = groups, Cost = input.Cost + (input.Rows * Costs.Operator * (keys.Count + aggregates.Count + 1)),
+            Rows = groups,
+            Cost = input.Cost + (input.Rows * Costs.Operator * (keys.Count + aggregates.Count + 1)),
         };
     }
 
@@ -186,7 +188,8 @@ public sealed partial class Planner(ISqlCatalog catalog, Func<Access.Relation, u
         List<(int Entry, short Column)> columns = level.Usage.Columns(level.AllEntries);
         var locked = new LockRowsPlan(input, [.. query.RowMarks.Select(m => new LockPlan(m, query.Entry(m.Entry)))], columns, values, keys, level.RecheckConditions)
         {
-            Rows = input.Rows, Cost = input.Cost,
+            Rows = input.Rows,
+            Cost = input.Cost,
         };
         RowPlan plan = new ProjectPlan(locked, [.. query.Targets.Select(t => t.Expr)]) { Rows = input.Rows, Cost = input.Cost };
         return AddLimit(query, plan, query.LimitWithTies ? SortKeys(query, query.Sort) : null);
@@ -223,7 +226,8 @@ public sealed partial class Planner(ISqlCatalog catalog, Func<Access.Relation, u
         RowPlan append = new AppendPlan([left, right]) { Rows = rows, Cost = cost };
         return set.All ? append : new DistinctPlan(append, [.. Enumerable.Range(0, set.Columns.Count)], [.. set.Columns.Select(c => c.Type)])
         {
-            Rows = rows, Cost = cost + (rows * Costs.Operator),
+            Rows = rows,
+            Cost = cost + (rows * Costs.Operator),
         };
     }
 }

@@ -137,9 +137,16 @@ internal sealed class AggregatePlan(PlanNode input, IReadOnlyList<Expr> keys, IR
         PgProc? final = a.Aggregate.AggFinalFn.IsValid ? catalog.Proc(a.Aggregate.AggFinalFn) : null;
         AggregateFunction function = AggregateRegistry.Bind(new AggregateBinding
         {
-            TransitionSource = transition.ProSrc, TransitionFunction = transition.Oid, TransitionStrict = transition.ProIsStrict, FinalSource = final?.ProSrc,
-            TransitionType = a.TransType, InitialValue = a.Aggregate.AggInitVal, ArgumentTypes = [.. a.Args.Select(x => x.Type)], ResultType = a.Type,
-            Collation = b.Compiler.CollationOf(a.InputCollation), Catalogs = b.Context.Eval.Catalogs,
+            TransitionSource = transition.ProSrc,
+            TransitionFunction = transition.Oid,
+            TransitionStrict = transition.ProIsStrict,
+            FinalSource = final?.ProSrc,
+            TransitionType = a.TransType,
+            InitialValue = a.Aggregate.AggInitVal,
+            ArgumentTypes = [.. a.Args.Select(x => x.Type)],
+            ResultType = a.Type,
+            Collation = b.Compiler.CollationOf(a.InputCollation),
+            Catalogs = b.Context.Eval.Catalogs,
         }) ?? throw PgException.NotSupported($"aggregate {a.Proc.ProName}");
         PgType[]? distinct = a.Distinct ? [.. a.Args.Select(x => b.Compiler.TypeOf(x.Type))] : null;
         return new AggregateSpec(a, function, b.Compiler.CompileAll(a.Args, env))

@@ -67,9 +67,18 @@ internal sealed partial class CatalogFunctions(SqlSession session) : ICatalogLoo
         bool visible = Path.Select(s => Catalog.TypeByName(t.TypName, s)).FirstOrDefault(x => x is not null)?.Oid == id;
         return new TypeInfo
         {
-            Id = id, Name = new CatalogName(SchemaName(t.TypNamespace), t.TypName, visible), Length = t.TypLen, ByValue = t.TypByVal,
-            Alignment = t.TypAlign switch { 'c' => 1, 's' => 2, 'i' => 4, _ => 8 }, Kind = t.TypType, Category = t.TypCategory, Element = t.TypElem, Array = t.TypArray,
-            IsTrueArray = t.TypElem.IsValid && t.TypLen == -1 && t.TypSubscript.Value == 6179, BaseType = t.TypBaseType, TypeModifier = t.TypTypMod,
+            Id = id,
+            Name = new CatalogName(SchemaName(t.TypNamespace), t.TypName, visible),
+            Length = t.TypLen,
+            ByValue = t.TypByVal,
+            Alignment = t.TypAlign switch { 'c' => 1, 's' => 2, 'i' => 4, _ => 8 },
+            Kind = t.TypType,
+            Category = t.TypCategory,
+            Element = t.TypElem,
+            Array = t.TypArray,
+            IsTrueArray = t.TypElem.IsValid && t.TypLen == -1 && t.TypSubscript.Value == 6179,
+            BaseType = t.TypBaseType,
+            TypeModifier = t.TypTypMod,
         };
     }
 

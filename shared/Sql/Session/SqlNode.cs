@@ -10,8 +10,8 @@ public sealed class SqlNode
 {
     public required StorageEngine Engine { get; init; }
 
-    /// <summary>The node's catalogs; made with <see cref="SqlComparators"/>.</summary>
-    public required CatalogManager Catalogs { get; init; }
+    /// <summary>The node's catalogs; made with <see cref="SqlComparators"/>. Set before the first session.</summary>
+    public CatalogManager Catalogs { get; set; } = null!;
 
     /// <summary>Numbers of new objects; null on a reader.</summary>
     public OidCounter? Oids { get; set; }

@@ -118,7 +118,11 @@ public sealed partial class SqlSession
         var statement = new PreparedStatement("", raw, outer.Text) { ParameterTypes = outer.ParameterTypes };
         var cursor = new Portal(s.Portalname, statement)
         {
-            Parameters = parameters, IsCursor = true, CanScroll = (s.Options & OptionScroll) != 0, WithHold = hold, Depth = _savepoints.Count,
+            Parameters = parameters,
+            IsCursor = true,
+            CanScroll = (s.Options & OptionScroll) != 0,
+            WithHold = hold,
+            Depth = _savepoints.Count,
         };
         Open(cursor);
         cursor.Description = cursor.Plan!.Description;

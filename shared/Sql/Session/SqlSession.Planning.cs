@@ -91,8 +91,14 @@ public sealed partial class SqlSession : ITypeInput
 
     private AnalyzeContext NewContext(SessionCatalog catalog, SourceText source, List<Oid> parameters, bool infer, Action<Oid, LockMode>? lockTable) => new()
     {
-        Catalog = catalog, Types = this, Source = source, SearchPath = SearchPath(catalog.View), DatabaseName = _databaseRow.DatName,
-        ParameterTypes = parameters, InferParameters = infer, LockTable = lockTable,
+        Catalog = catalog,
+        Types = this,
+        Source = source,
+        SearchPath = SearchPath(catalog.View),
+        DatabaseName = _databaseRow.DatName,
+        ParameterTypes = parameters,
+        InferParameters = infer,
+        LockTable = lockTable,
     };
 
     private LockTag TagOf(SessionCatalog catalog, Oid table) =>

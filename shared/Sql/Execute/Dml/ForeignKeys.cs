@@ -140,7 +140,9 @@ internal sealed class ForeignKeys
         {
             throw new PgException(SqlStates.ForeignKeyViolation, $"insert or update on table \"{_writer.Table.Name}\" violates foreign key constraint \"{key.ConName}\"")
             {
-                Detail = "MATCH FULL does not allow mixing of null and nonnull key values.", Table = _writer.Table.Name, Constraint = key.ConName,
+                Detail = "MATCH FULL does not allow mixing of null and nonnull key values.",
+                Table = _writer.Table.Name,
+                Constraint = key.ConName,
             };
         }
 
@@ -176,7 +178,9 @@ internal sealed class ForeignKeys
         throw new PgException(SqlStates.ForeignKeyViolation, $"insert or update on table \"{_writer.Table.Name}\" violates foreign key constraint \"{key.ConName}\"")
         {
             Detail = $"Key ({Names(_writer.Table, key.ConKey!)})=({Text(_writer.Table, key.ConKey!, values)}) is not present in table \"{lookup.Table.Name}\".",
-            Schema = _writer.SchemaName, Table = _writer.Table.Name, Constraint = key.ConName,
+            Schema = _writer.SchemaName,
+            Table = _writer.Table.Name,
+            Constraint = key.ConName,
         };
     }
 
@@ -278,7 +282,9 @@ internal sealed class ForeignKeys
             $"update or delete on table \"{_writer.Table.Name}\" violates foreign key constraint \"{key.ConName}\" on table \"{child.Name}\"")
         {
             Detail = $"Key ({Names(_writer.Table, key.ConFKey!)})=({Text(_writer.Table, key.ConFKey!, values)}) is still referenced from table \"{child.Name}\".",
-            Schema = _context.Catalog.Schema(child.Namespace)?.NspName, Table = child.Name, Constraint = key.ConName,
+            Schema = _context.Catalog.Schema(child.Namespace)?.NspName,
+            Table = child.Name,
+            Constraint = key.ConName,
         };
     }
 

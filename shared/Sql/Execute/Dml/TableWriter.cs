@@ -132,7 +132,10 @@ public sealed partial class TableWriter
                 throw new PgException(SqlStates.NotNullViolation,
                     $"null value in column \"{Table.Desc[i].Name}\" of relation \"{Table.Name}\" violates not-null constraint")
                 {
-                    Detail = $"Failing row contains {Describe(row)}.", Table = Table.Name, Column = Table.Desc[i].Name, Schema = SchemaName,
+                    Detail = $"Failing row contains {Describe(row)}.",
+                    Table = Table.Name,
+                    Column = Table.Desc[i].Name,
+                    Schema = SchemaName,
                 };
             }
         }
@@ -150,7 +153,10 @@ public sealed partial class TableWriter
             {
                 throw new PgException(SqlStates.CheckViolation, $"new row for relation \"{Table.Name}\" violates check constraint \"{name}\"")
                 {
-                    Detail = $"Failing row contains {Describe(row)}.", Table = Table.Name, Constraint = name, Schema = SchemaName,
+                    Detail = $"Failing row contains {Describe(row)}.",
+                    Table = Table.Name,
+                    Constraint = name,
+                    Schema = SchemaName,
                 };
             }
         }

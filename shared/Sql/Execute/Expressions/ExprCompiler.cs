@@ -92,7 +92,11 @@ public sealed partial class ExprCompiler(ExecContext context, Func<Query, Env, S
 
     private FunctionBinding Binding(PgProc proc, IReadOnlyList<Oid> types, Oid result, Oid collation, bool variadic) => new()
     {
-        Function = proc.Oid, ArgumentTypes = types, ResultType = result, Collation = CollationOf(collation), Catalogs = _eval.Catalogs,
+        Function = proc.Oid,
+        ArgumentTypes = types,
+        ResultType = result,
+        Collation = CollationOf(collation),
+        Catalogs = _eval.Catalogs,
         VariadicArray = variadic,
     };
 
