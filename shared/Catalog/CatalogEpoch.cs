@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Collections.Frozen;
 using SharedStorage.Access;
 using SharedStorage.Catalog.Invalidation;
 using SharedStorage.Catalog.Rows;
@@ -13,14 +12,15 @@ namespace SharedStorage.Catalog;
 /// </summary>
 internal sealed class CatalogEpoch
 {
-    private readonly FrozenDictionary<Oid, ConcurrentDictionary<CatalogKey, object>> _rows;
+    // Not changed after construction, so read without a lock.
+    private readonly Dictionary<Oid, ConcurrentDictionary<CatalogKey, object>> _rows;
     private long _to = -1;
 
     /// <summary>An epoch that knows nothing yet.</summary>
     public CatalogEpoch(Lsn from)
     {
         From = from;
-        _rows = SystemCatalogs.All.ToFrozenDictionary(t => t.Id, _ => new ConcurrentDictionary<CatalogKey, object>());
+        _rows = SystemCatalogs.All.ToDictionary(t => t.Id, _ => new ConcurrentDictionary<CatalogKey, object>());
         Relations = new ConcurrentDictionary<Oid, RelationEntry>();
         Files = new ConcurrentDictionary<Oid, CatalogRelation>();
     }
@@ -31,7 +31,7 @@ internal sealed class CatalogEpoch
     public CatalogEpoch(Lsn from, CatalogEpoch before, InvalidationSet changes)
     {
         From = from;
-        _rows = SystemCatalogs.All.ToFrozenDictionary(
+        _rows = SystemCatalogs.All.ToDictionary(
             t => t.Id,
             t => changes.Touches(t.Id) ? new ConcurrentDictionary<CatalogKey, object>() : before._rows[t.Id]);
         Relations = new ConcurrentDictionary<Oid, RelationEntry>(

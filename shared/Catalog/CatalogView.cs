@@ -14,12 +14,16 @@ namespace SharedStorage.Catalog;
 public sealed partial class CatalogView
 {
     private readonly CatalogEpoch _epoch;
+    private readonly CatalogEpoch _shared;
     private readonly Snapshot? _snapshot;
 
-    internal CatalogView(DatabaseCatalog database, CatalogEpoch epoch, Snapshot? snapshot)
+    /// <param name="epoch">The cache to use.</param>
+    /// <param name="shared">The epoch that it is, or that a transaction's private one was made from.</param>
+    internal CatalogView(DatabaseCatalog database, CatalogEpoch epoch, CatalogEpoch shared, Snapshot? snapshot)
     {
         Database = database;
         _epoch = epoch;
+        _shared = shared;
         _snapshot = snapshot;
     }
 
@@ -30,8 +34,8 @@ public sealed partial class CatalogView
     /// </summary>
     public object Version => _epoch;
 
-    /// <summary>No later change of these catalogs has been committed. A writer's statement checks it after it has taken its locks, and else begins anew.</summary>
-    public bool IsCurrent => Database.IsCurrent(_epoch);
+    /// <summary>No later change of these catalogs has been committed by others. A writer's statement checks it after it has taken its locks, and else begins anew.</summary>
+    public bool IsCurrent => Database.IsCurrent(_shared);
 
     /// <summary>All rows of a catalog, not cached.</summary>
     public IReadOnlyList<TRow> Scan<TRow>(CatalogTable<TRow> table)

@@ -44,16 +44,14 @@ public sealed class DatabaseCatalog
         CatalogEpoch current = Volatile.Read(ref _current);
         if (snapshot is null)
         {
-            return new CatalogView(this, current, null);
+            return new CatalogView(this, current, current, null);
         }
 
-        CatalogEpoch epoch = snapshot.Lsn >= current.From ? current : OldEpoch(snapshot.Lsn);
-        if (snapshot.Own is { } own && _own.TryGetValue(own, out TransactionCatalog? changes))
-        {
-            epoch = changes.EpochFor(epoch, snapshot, own);
-        }
-
-        return new CatalogView(this, epoch, snapshot);
+        CatalogEpoch shared = snapshot.Lsn >= current.From ? current : OldEpoch(snapshot.Lsn);
+        CatalogEpoch epoch = snapshot.Own is { } own && _own.TryGetValue(own, out TransactionCatalog? changes)
+            ? changes.EpochFor(shared, snapshot, own)
+            : shared;
+        return new CatalogView(this, epoch, shared, snapshot);
     }
 
     internal bool IsCurrent(CatalogEpoch epoch) => ReferenceEquals(epoch, Volatile.Read(ref _current));

@@ -72,10 +72,23 @@ public sealed partial class CatalogWriter
         }
 
         (PgType row, Tid tid) = Get(SystemCatalogs.Type, existing.Oid);
-        Update(SystemCatalogs.Type, tid, row, row with { TypName = ArrayTypeName(element.TypName, schema) });
+        Update(SystemCatalogs.Type, tid, row, row with { TypName = ArrayTypeName(name, schema) });
         NextCommand();
     }
 
-    private string ArrayTypeName(string name, Oid schema) =>
-        ObjectNames.Choose("", name, null, n => n == name || View.TypeByName(n, schema) is not null);
+    /// <summary>Underscores before the name, as many as it takes to be unique, and the end cut off (makeUniqueTypeName).</summary>
+    private string ArrayTypeName(string name, Oid schema)
+    {
+        string candidate = name;
+        for (int underscores = 1; underscores < CatalogDatum.NameLength - 1; underscores++)
+        {
+            candidate = ObjectNames.Cut("_" + candidate, CatalogDatum.NameLength - 1);
+            if (View.TypeByName(candidate, schema) is null)
+            {
+                return candidate;
+            }
+        }
+
+        throw new PgException(SqlStates.DuplicateObject, $"could not form array type name for type \"{name}\"");
+    }
 }

@@ -46,7 +46,7 @@ public static class ObjectNames
     }
 
     /// <summary>At most so many bytes, without cutting a character in two.</summary>
-    private static string Cut(string s, int bytes)
+    internal static string Cut(string s, int bytes)
     {
         while (Encoding.UTF8.GetByteCount(s) > bytes)
         {

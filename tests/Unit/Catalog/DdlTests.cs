@@ -1,3 +1,4 @@
+using SharedStorage.Access.Heap;
 using SharedStorage.Catalog;
 using SharedStorage.Catalog.Ddl;
 using SharedStorage.Catalog.NodeTrees;
@@ -117,6 +118,57 @@ public sealed class DdlTests
             engine.Run(w => w.Drop([ObjectAddress.Relation(Table(w, "branches"))], cascade: false));
             Assert.Null(engine.Look(v => v.FindRelationByName(null, "branches", [Public])));
         });
+
+    [SkippableFact]
+    public void An_index_made_over_updated_rows_leads_to_the_roots_of_their_chains()
+    {
+        Skip.IfNot(StockPostgres.IsInstalled, "PostgreSQL 15 is not installed");
+        using StockPostgres judge = StockPostgres.Create(["autovacuum = off"]);
+        var engine = new WriterEngine(judge.DataDirectory);
+        engine.Run(w => w.CreateTable(new NewTable { Name = "t", Namespace = Public, Columns = [Column("a", Int4), Column("b", Int4)] }));
+        engine.Run(w =>
+        {
+            var heap = new HeapTable(engine.Engine, w.View.GetRelation(Table(w, "t")));
+            for (int i = 0; i < 500; i++)
+            {
+                heap.Insert(w.Transaction, [Datum.FromInt32(i), Datum.FromInt32(0)]);
+            }
+        });
+        for (int round = 1; round <= 2; round++)
+        {
+            engine.Run(w => UpdateEveryThird(engine, w, round));
+        }
+
+        engine.Run(w => w.CreateIndex(Key(w, "t", "t_a_key", 1) with { Primary = false }));
+        engine.Crash();
+
+        judge.Start();
+        judge.Psql("CREATE EXTENSION amcheck; SELECT bt_index_parent_check('t_a_key', true)");
+        Assert.Equal("500|334", judge.Psql("SET enable_seqscan = off; SELECT count(*), sum(b) FROM t WHERE a >= 0"));
+        Assert.Equal("500", judge.Psql("SELECT reltuples FROM pg_class WHERE relname = 't_a_key'"));
+    }
+
+    private static void UpdateEveryThird(WriterEngine engine, CatalogWriter w, int round)
+    {
+        var heap = new HeapTable(engine.Engine, w.View.GetRelation(Table(w, "t")));
+        using SharedStorage.Transactions.Snapshot snapshot = w.Transaction.TakeSnapshot();
+        var rows = new List<(Tid Tid, int A)>();
+        var values = new Datum[2];
+        using (HeapScan scan = heap.Scan(snapshot))
+        {
+            while (scan.Next(values))
+            {
+                rows.Add((scan.Tid, values[0].Int32));
+            }
+        }
+
+        foreach ((Tid tid, int a) in rows.Where(r => r.A % 3 == 0))
+        {
+            ModifyResult result = heap.Update(
+                w.Transaction, tid, [Datum.FromInt32(a), Datum.FromInt32(round)], snapshot, new HashSet<int>(), new HashSet<int>(), out _);
+            Assert.Equal(ModifyOutcome.Ok, result.Outcome);
+        }
+    }
 
     [SkippableFact]
     public void Own_changes_are_seen_by_the_next_command_only_and_by_nobody_after_an_abort()
