@@ -259,6 +259,9 @@ public sealed partial class Analyzer
         }
     }
 
+    /// <summary>What a column holds when nothing is said: its default, or null.</summary>
+    public Expr ColumnDefault(Relation table, short column) => DefaultOf(table, column);
+
     /// <summary>The default expression of a column; null when it has none (rewriteHandler.c build_column_default).</summary>
     private Expr DefaultOf(Relation table, short column)
     {

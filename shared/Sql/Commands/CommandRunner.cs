@@ -1,4 +1,6 @@
+using SharedStorage.Catalog.Rows;
 using SharedStorage.Primitives;
+using SharedStorage.Sql.Analyze;
 using SharedStorage.Sql.Parse;
 using SharedStorage.Sql.Session;
 using Pg = PgQuery;
@@ -13,16 +15,170 @@ internal sealed partial class CommandRunner(SqlSession session, SourceText sourc
     private IResultSink Sink { get; } = sink;
 
     /// <summary>Runs the command and gives its tag.</summary>
-    public string Run(Pg.Node tree) => tree.NodeCase switch
+    public string Run(Pg.Node tree)
     {
-        _ => throw PgException.NotSupported(Name(tree)),
-    };
+        switch (tree.NodeCase)
+        {
+            case Pg.Node.NodeOneofCase.CreateStmt:
+                Session.CheckWritable("CREATE TABLE");
+                return CreateTable(tree.CreateStmt);
+            case Pg.Node.NodeOneofCase.CreateTableAsStmt:
+                Session.CheckWritable("CREATE TABLE AS");
+                throw PgException.NotSupported("CREATE TABLE AS");
+            case Pg.Node.NodeOneofCase.IndexStmt:
+                Session.CheckWritable("CREATE INDEX");
+                return CreateIndex(tree.IndexStmt);
+            case Pg.Node.NodeOneofCase.CreateSchemaStmt:
+                Session.CheckWritable("CREATE SCHEMA");
+                return CreateSchema(tree.CreateSchemaStmt);
+            case Pg.Node.NodeOneofCase.AlterTableStmt:
+                Session.CheckWritable("ALTER TABLE");
+                return AlterTable(tree.AlterTableStmt);
+            case Pg.Node.NodeOneofCase.DropStmt:
+                Session.CheckWritable(DropTag(tree.DropStmt.RemoveType));
+                return Drop(tree.DropStmt);
+            case Pg.Node.NodeOneofCase.TruncateStmt:
+                Session.CheckWritable("TRUNCATE TABLE");
+                return Truncate(tree.TruncateStmt);
+            case Pg.Node.NodeOneofCase.CommentStmt:
+                Session.CheckWritable("COMMENT");
+                return Comment(tree.CommentStmt);
+            case Pg.Node.NodeOneofCase.CopyStmt:
+                return Copy(tree.CopyStmt);
+            case Pg.Node.NodeOneofCase.VacuumStmt:
+                return Vacuum(tree.VacuumStmt);
+            default:
+                if (Session.Node.IsReader)
+                {
+                    Session.CheckWritable(Name(tree));
+                }
+
+                throw PgException.NotSupported(Name(tree));
+        }
+    }
 
     private static string Name(Pg.Node tree)
     {
-        // "CreateSeqStmt" reads as "create seq".
+        // "CreateSeqStmt" reads as "CREATE SEQ".
         string name = tree.NodeCase.ToString();
         name = name.EndsWith("Stmt", StringComparison.Ordinal) ? name[..^4] : name;
         return string.Concat(name.Select((c, i) => i > 0 && char.IsUpper(c) ? " " + c : c.ToString())).ToUpperInvariant();
     }
+
+    private PgException Error(string state, string message, int location, string? detail = null, string? hint = null) =>
+        new(state, message) { Position = Source.Position(location), Detail = detail, Hint = hint };
+
+    private static string Text(Pg.Node node) => node.NodeCase == Pg.Node.NodeOneofCase.String ? node.String.Sval : "";
+
+    /// <summary>The schema that a new object goes into.</summary>
+    private PgNamespace CreationSchema(SessionCatalog catalog, string? name)
+    {
+        if (!string.IsNullOrEmpty(name))
+        {
+            return catalog.SchemaByName(name) ?? throw new PgException(SqlStates.InvalidSchemaName, $"schema \"{name}\" does not exist");
+        }
+
+        foreach (string part in Session.SearchPathNames)
+        {
+            if (catalog.SchemaByName(part == "$user" ? Session.User.RolName : part) is { } schema)
+            {
+                return schema;
+            }
+        }
+
+        throw new PgException(SqlStates.InvalidSchemaName, "no schema has been selected to create in");
+    }
+
+    private string CreateSchema(Pg.CreateSchemaStmt s)
+    {
+        string name = s.Schemaname.Length > 0 ? s.Schemaname : s.Authrole?.Rolename ?? Session.User.RolName;
+        if (s.SchemaElts.Count > 0)
+        {
+            throw PgException.NotSupported("objects within CREATE SCHEMA");
+        }
+
+        Session.ChangeCatalogs(writer =>
+        {
+            if (s.IfNotExists && writer.View.NamespaceByName(name) is not null)
+            {
+                Session.SendNotice("NOTICE", SqlStates.DuplicateSchema, $"schema \"{name}\" already exists, skipping");
+                return true;
+            }
+
+            Oid owner = s.Authrole is { Rolename.Length: > 0 } role
+                ? (writer.View.RoleByName(role.Rolename) ?? throw new PgException(SqlStates.UndefinedObject, $"role \"{role.Rolename}\" does not exist")).Oid
+                : Session.User.Oid;
+            writer.CreateSchema(name, owner);
+            return true;
+        });
+        return "CREATE SCHEMA";
+    }
+
+    /// <summary>A list of options as "name=value" for pg_class.reloptions; null when there are none.</summary>
+    private static string[]? RelationOptions(IEnumerable<Pg.Node> options, bool index)
+    {
+        var result = new List<string>();
+        foreach (Pg.DefElem option in options.Select(o => o.DefElem))
+        {
+            string name = option.Defname.ToLowerInvariant();
+            if (option.Defnamespace.Length > 0)
+            {
+                throw PgException.NotSupported($"storage parameter {option.Defnamespace}.{name}");
+            }
+
+            string value = option.Arg is null ? "true" : SqlSession.SettingText(option.Arg);
+            bool known = index ? name is "fillfactor" or "deduplicate_items"
+                : name is "fillfactor" or "parallel_workers" or "toast_tuple_target" or "vacuum_truncate" || name.StartsWith("autovacuum_", StringComparison.Ordinal);
+            if (!known)
+            {
+                throw new PgException(SqlStates.InvalidParameterValue, $"unrecognized parameter \"{name}\"");
+            }
+
+            if (name == "fillfactor" && (!int.TryParse(value, out int factor) || factor is < 10 or > 100))
+            {
+                throw new PgException(SqlStates.InvalidParameterValue, $"value {value} out of bounds for option \"fillfactor\"")
+                {
+                    Detail = "Valid values are between \"10\" and \"100\".",
+                };
+            }
+
+            result.Add($"{name}={value}");
+        }
+
+        return result.Count == 0 ? null : [.. result];
+    }
+
+    private string Comment(Pg.CommentStmt s)
+    {
+        Session.ChangeCatalogs(writer =>
+        {
+            var catalog = new SessionCatalog(writer.View);
+            string[] name = [.. s.Object.List?.Items.Select(Text) ?? [Text(s.Object)]];
+            Catalog.Ddl.ObjectAddress address;
+            switch (s.Objtype)
+            {
+                case Pg.ObjectType.ObjectTable or Pg.ObjectType.ObjectIndex or Pg.ObjectType.ObjectView:
+                    address = Catalog.Ddl.ObjectAddress.Relation(FindRelation(catalog, name).Oid);
+                    break;
+                case Pg.ObjectType.ObjectColumn:
+                    PgClass table = FindRelation(catalog, name[..^1]);
+                    int column = catalog.Relation(table.Oid)!.Desc.IndexOf(name[^1]);
+                    address = column >= 0 ? Catalog.Ddl.ObjectAddress.Relation(table.Oid, column + 1)
+                        : throw new PgException(SqlStates.UndefinedColumn, $"column \"{name[^1]}\" of relation \"{table.RelName}\" does not exist");
+                    break;
+                case Pg.ObjectType.ObjectSchema:
+                    address = Catalog.Ddl.ObjectAddress.Namespace(writer.View.GetNamespace(name[0]).Oid);
+                    break;
+                default:
+                    throw PgException.NotSupported("COMMENT ON this kind of object");
+            }
+
+            writer.Comment(address, s.Comment.Length == 0 ? null : s.Comment);
+            return true;
+        });
+        return "COMMENT";
+    }
+
+    private PgClass FindRelation(SessionCatalog catalog, string[] name) =>
+        Session.NewAnalyzer(catalog, Source).ResolveRelation(new Pg.RangeVar { Schemaname = name.Length > 1 ? name[^2] : "", Relname = name[^1], Location = -1 });
 }

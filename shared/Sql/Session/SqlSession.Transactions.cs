@@ -105,6 +105,7 @@ public sealed partial class SqlSession
         _tx = null;
         _fixedSnapshot = null;
         _savepoints.Clear();
+        _newFiles.Clear();
         _failedSub = false;
         _readOnly = false;
         _isolation = _settings.Get("default_transaction_isolation") ?? "read committed";

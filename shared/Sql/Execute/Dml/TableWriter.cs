@@ -256,6 +256,9 @@ public sealed partial class TableWriter
     /// <summary>Old rows are needed whole: some foreign key refers to this table, or an index or a key may change.</summary>
     public bool NeedsOldRow => _foreignKeys.NeedsOldRow;
 
+    /// <summary>Inserted rows are kept until the end of the statement, so their arrays must not be used again.</summary>
+    public bool KeepsRows => _foreignKeys.HasReferences;
+
     internal IReadOnlySet<int> KeyColumns => _keyColumns;
 }
 
