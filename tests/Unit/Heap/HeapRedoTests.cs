@@ -50,7 +50,7 @@ public sealed class HeapRedoTests
     public void Redo_leaves_the_pages_that_PostgreSQL_had()
     {
         Skip.IfNot(StockPostgres.IsInstalled);
-        using StockPostgres server = StockPostgres.Create(["wal_consistency_checking = 'all'", "wal_keep_size = 4GB", "autovacuum = off"]);
+        using StockPostgres server = StockPostgres.Create(["wal_consistency_checking = 'all'", "wal_keep_size = 4GB", "autovacuum = off", "max_prepared_transactions = 4"]);
         server.Start();
         server.Psql("CHECKPOINT");
         Lsn begin = Lsn.Parse(server.Psql("SELECT redo_lsn FROM pg_control_checkpoint()"));
@@ -78,17 +78,13 @@ public sealed class HeapRedoTests
         Assert.Empty(walk.Differences);
     }
 
-    /// <summary>Two sessions share rows that a third updates: multixacts, and versions that are locked after their update.</summary>
-    private static void ShareRows(StockPostgres server)
-    {
-        string script = """
-            BEGIN; SELECT a FROM t WHERE a < 5 FOR KEY SHARE; SELECT pg_sleep(1.2); COMMIT;
-            """;
-        Task first = Task.Run(() => server.Psql(script));
-        Task update = Task.Run(() => server.Psql("SELECT pg_sleep(0.3); BEGIN; UPDATE t SET c = c + 1 WHERE a < 5; SELECT pg_sleep(0.6); COMMIT"));
-        Task second = Task.Run(() => server.Psql("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1; SELECT pg_sleep(0.6); SELECT a FROM t WHERE a < 5 FOR KEY SHARE; COMMIT"));
-        Task.WaitAll(first, update, second);
-    }
+    /// <summary>A prepared transaction has updated rows whose key another one shares: later versions are locked too, by multixacts.</summary>
+    private static void ShareRows(StockPostgres server) => server.PsqlFile("""
+        BEGIN; UPDATE t SET c = c + 1 WHERE a < 5; PREPARE TRANSACTION 'updater';
+        BEGIN; SELECT a FROM t WHERE a < 5 FOR KEY SHARE; PREPARE TRANSACTION 'sharer';
+        BEGIN; SELECT a FROM t WHERE a < 3 FOR KEY SHARE; COMMIT;
+        COMMIT PREPARED 'updater'; COMMIT PREPARED 'sharer';
+        """);
 
     private sealed class Walk(string data)
     {
