@@ -188,7 +188,12 @@ internal sealed class SegmentCache(int limit, Action<Segment> syncBeforeClose) :
         {
             try
             {
-                syncBeforeClose(fallback);
+                // I4: on a reader nothing is written, and so nothing synced.
+                if (fallback.IsWritten)
+                {
+                    syncBeforeClose(fallback);
+                }
+
                 if (!fallback.IsWritten)
                 {
                     Drop(fallback);

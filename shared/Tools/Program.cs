@@ -4,4 +4,5 @@ using SharedStorage.Tools;
 var root = new RootCommand("Tools for SharedStorage: PostgreSQL 15 data directories on shared storage");
 root.Subcommands.Add(WaldumpCommand.Create());
 root.Subcommands.Add(ControldataCommand.Create());
+root.Subcommands.Add(WalcheckCommand.Create());
 return root.Parse(args).Invoke();

@@ -42,6 +42,9 @@ public sealed class LogTail
 
     public long Records { get; private set; }
 
+    /// <summary>Called after each record is applied, by the thread that tails: a pin made there sees it and nothing later. For walcheck; null on a node.</summary>
+    public Action<WalRecord>? RecordApplied { get; init; }
+
     /// <summary>Why the log ended, after <see cref="Run"/> gave <see cref="WalRead.End"/>.</summary>
     public WalEnd? End => _reader.End;
 
@@ -113,5 +116,6 @@ public sealed class LogTail
         _applied.Advance(record.End);
         LastRecord = record.Start;
         Records++;
+        RecordApplied?.Invoke(record);
     }
 }

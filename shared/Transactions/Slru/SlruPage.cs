@@ -14,6 +14,10 @@ public sealed class SlruPage
     internal SlruPage(uint number) => Number = number;
 
     public uint Number { get; }
+
+    /// <summary>The page's bytes as they are now; they may change under who looks.</summary>
+    public ReadOnlySpan<byte> Content => Bytes;
+
     internal byte[] Bytes { get; } = new byte[SlruLayout.PageSize];
 
     /// <summary>The end of the last record that changed the page; such pages have none on disk (R7).</summary>
