@@ -23,6 +23,7 @@ public sealed class TailLoop : IDisposable
     private readonly Thread _thread;
     private Action? _betweenRecords;
     private Lsn _cut;
+    private int _disposed;
 
     public TailLoop(NodeEnvironment environment, NodeEngine engine, WriterLink link)
     {
@@ -58,8 +59,14 @@ public sealed class TailLoop : IDisposable
         }
     }
 
+    /// <summary>Ends the thread. A promotion does so before the node is disposed of.</summary>
     public void Dispose()
     {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
         _stop.Cancel();
         _link.WakeTail();
         _thread.Join();

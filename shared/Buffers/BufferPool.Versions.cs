@@ -112,6 +112,13 @@ public sealed unsafe partial class BufferPool
         Lsn mark = new(Volatile.Read(ref frame.Mark));
         Lsn to = writing ? Lsn.Max : _options.Applied.Value;
 
+        if (writing && mark < _index.CutPoint)
+        {
+            // R6: entries between the version's mark and the cut are gone, so the index cannot bring it forward. Storage has all changes before the cut.
+            DropVersion(frame, hash);
+            return null;
+        }
+
         // On a writer the entries before the mark count too: they are in the frame, but perhaps not in the file.
         Lsn from = writing ? _index.CutPoint : mark;
         if (writing && _index.PageCount == 0)

@@ -271,6 +271,25 @@ public sealed class ReaderVersionTests : IDisposable
     }
 
     [Fact]
+    public void A_version_older_than_the_cut_is_read_again_after_the_switch()
+    {
+        _f.WriteOnDisk(1, new Lsn(500));
+        Pool.Pin(PoolFixture.Tag(0)).Dispose();
+        Note(0, 1000);
+        Note(1, 1008);
+        _f.Applied.Advance(new Lsn(1016));
+
+        // The writer has flushed the page with the record, and says so; the index forgets the entry while the old version lies in a frame.
+        _f.WriteOnDisk(1, new Lsn(1008));
+        _f.Consistent.Advance(new Lsn(1008));
+        Pool.CutIndex(new Lsn(1008));
+        _f.Log.Now = 1016;
+        Pool.SwitchToWriting(_f.Log, _f.Gate);
+        using PinnedPage page = Pool.Pin(PoolFixture.Tag(0));
+        Assert.Equal(1008UL, page.Page.Lsn.Value);
+    }
+
+    [Fact]
     public void Pages_of_files_that_went_are_not_redone_after_the_switch()
     {
         Note(0, 1000);
