@@ -48,16 +48,7 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
         };
         _readCheck.Link = _link;
         _tail = new TailLoop(environment, _engine, _link);
-        _sql = new SqlNode
-        {
-            Engine = _engine.Storage,
-            Time = environment.Time,
-            CurrentLsn = () => _engine.Applied.Value,
-            CancelSession = id => _server?.CancelSession(id) ?? false,
-            DataDirectory = data,
-            Port = port,
-        };
-        NodeSql.Attach(_sql, _engine, oids: null);
+        _sql = NodeSql.Create(environment, _engine, () => _server, CheckMayAnswer);
         _server = new PgServer(_sql, new PgServerOptions { Port = port, MaxConnections = (int)environment.Settings.Number("max_connections") }, Admit, environment.Logs.CreateLogger("sessions"));
         _service = new ReaderService(Self, PromoteAsync, _engine.Transactions.WaitForVisible, () => _engine.Transactions.Visible);
         _link.Begin();
@@ -93,6 +84,18 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
             Detail = "The reader has not been activated by a writer.",
             Fatal = true,
         };
+
+    /// <summary>I8: asked before each snapshot.</summary>
+    private void CheckMayAnswer()
+    {
+        if (_promoting == 0 && !_link!.MayServe)
+        {
+            throw new PgException(SqlStates.CannotConnectNow, "the reader does not answer queries now: it has no lease")
+            {
+                Detail = $"It is {_link.State.ToString().ToLowerInvariant()} at {_engine!.Applied.Value}.",
+            };
+        }
+    }
 
     /// <summary>R4: snapshots below the floor end before anything is applied again. They are few: a reader that comes back has been without a writer.</summary>
     private void EndSnapshotsBelow(Lsn floor)

@@ -53,17 +53,8 @@ public sealed class WriterNode(NodeEnvironment environment) : INode
         _log.LogInformation("replayed {Records} records to {Lsn}: {Reason}", _engine.Tail.Records, _engine.Tail.Position, _engine.Tail.End!.Message);
         _role = WriterRole.Open(environment, _engine, _lease, new OpeningMode(
             NewTimeline: !former.ProvenDead && !foreign, clean, foreign, "the former writer is not proven dead"));
-        var node = new SqlNode
-        {
-            Engine = _engine.Storage,
-            Time = environment.Time,
-            Checkpoint = _role.CheckpointNow,
-            CurrentLsn = () => _role.Log.Inserted,
-            CancelSession = id => _server?.CancelSession(id) ?? false,
-            DataDirectory = data,
-            Port = port,
-        };
-        NodeSql.Attach(node, _engine, _role.Oids);
+        SqlNode node = NodeSql.Create(environment, _engine, () => _server, checkMayAnswer: null);
+        NodeSql.OpenForWrites(node, _engine, _role.Log, _role.Oids, _role.CheckpointNow);
         _server = new PgServer(node, new PgServerOptions { Port = port, MaxConnections = (int)environment.Settings.Number("max_connections") }, Admit, environment.Logs.CreateLogger("sessions"));
         _service = new WriterService(_role.Channel, Self, _engine.Transactions.WaitForVisible, () => _engine.Transactions.Visible);
         _open = true;

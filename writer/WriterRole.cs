@@ -36,6 +36,7 @@ public sealed class WriterRole : IDisposable
     private readonly NodeEngine _engine;
     private readonly WriterLease _lease;
     private readonly ILogger _log;
+    private readonly GatedShortening _shortening;
     private readonly SteadyFlush _steady;
     private readonly CheckpointLoop _checkpoints;
     private int _stopped;
@@ -51,6 +52,8 @@ public sealed class WriterRole : IDisposable
         string data = environment.DataDirectory;
         Removals = new RemovalQueue(data, engine.Files, engine.Pool, () => Lsn.Min(gate.LowestApplied, engine.Transactions.Horizon)) { MayWrite = () => lease.IsHeld };
         Oids = new OidCounter(engine.Effects.NextOid);
+        _shortening = new GatedShortening(engine.Storage, wal, gate, () => lease.IsHeld);
+        engine.Storage.Shortening = _shortening;
         var parts = new CheckpointParts
         {
             Engine = engine,
@@ -58,6 +61,7 @@ public sealed class WriterRole : IDisposable
             Gate = gate,
             Oids = Oids,
             Removals = Removals,
+            Shortening = _shortening,
             ControlStore = new ControlFileStore(data) { MayWrite = () => lease.IsHeld },
             OldestWalNeeded = () => Channel!.OldestWal,
             Time = environment.Time,
@@ -102,7 +106,7 @@ public sealed class WriterRole : IDisposable
         signal.Target = Channel.WakeFollowers;
         engine.Transactions.WaitRemoteApply = Channel.WaitApplied;
         wal.StartWriter(TimeSpan.FromMilliseconds(200));
-        _steady = new SteadyFlush(engine, wal, gate, c => Channel.Consistent = c, Fail);
+        _steady = new SteadyFlush(engine, wal, gate, _shortening, c => Channel.Consistent = c, Fail);
         double target = double.Parse(environment.Settings["checkpoint_completion_target"], System.Globalization.CultureInfo.InvariantCulture);
         _checkpoints = new CheckpointLoop(Checkpointer, wal, environment.Time, environment.Settings.Time("checkpoint_timeout"), target, Fail);
         if (!mode.CleanStart || mode.NewTimeline)
@@ -181,6 +185,7 @@ public sealed class WriterRole : IDisposable
     public void Dispose()
     {
         Channel.Dispose();
+        _shortening.Dispose();
         _lease.Dispose();
         Log.Dispose();
     }

@@ -23,6 +23,7 @@ public sealed record CheckpointParts
     public required IFlushGate Gate { get; init; }
     public required OidCounter Oids { get; init; }
     public required RemovalQueue Removals { get; init; }
+    public required GatedShortening Shortening { get; init; }
     public required ControlFileStore ControlStore { get; init; }
 
     /// <summary>The oldest position in the log that a reader still needs.</summary>
@@ -55,7 +56,7 @@ public sealed class Checkpointer(CheckpointParts parts, ControlFile control)
         lock (_one)
         {
             long began = parts.Time.GetTimestamp();
-            Lsn redo = parts.Log.BeginCheckpointRedo();
+            Lsn redo = parts.Shortening.ChooseRedo(parts.Log.BeginCheckpointRedo);
             CheckPoint point = Gather(redo, shutdown: false);
             FaultPoint.Hit("checkpoint-after-redo");
             MakeDurable(redo, pace, cancel);

@@ -2,6 +2,7 @@ using SharedStorage.Hosting.Engine;
 using SharedStorage.Primitives;
 using SharedStorage.Transactions.Slru;
 using SharedStorage.Wal.Inserting;
+using SharedStorage.Writer.Files;
 
 namespace SharedStorage.Writer.Flush;
 
@@ -22,6 +23,7 @@ public sealed class SteadyFlush : IDisposable
     private readonly NodeEngine _engine;
     private readonly WalInserter _log;
     private readonly FlushGate _gate;
+    private readonly GatedShortening _shortening;
     private readonly Action<Lsn> _announce;
     private readonly Action<Exception> _failed;
     private readonly ManualResetEventSlim _stop = new();
@@ -29,11 +31,12 @@ public sealed class SteadyFlush : IDisposable
     private readonly Thread _thread;
     private Lsn _consistent;
 
-    public SteadyFlush(NodeEngine engine, WalInserter log, FlushGate gate, Action<Lsn> announce, Action<Exception> failed)
+    public SteadyFlush(NodeEngine engine, WalInserter log, FlushGate gate, GatedShortening shortening, Action<Lsn> announce, Action<Exception> failed)
     {
         _engine = engine;
         _log = log;
         _gate = gate;
+        _shortening = shortening;
         _announce = announce;
         _failed = failed;
         _thread = new Thread(Run) { IsBackground = true, Name = "steady flush" };
@@ -90,6 +93,9 @@ public sealed class SteadyFlush : IDisposable
         consistent = Lsn.Min(consistent, _engine.Transactions.OldestUnflushed());
         consistent = Lsn.Min(consistent, _engine.Pool.OldestChangeNotDurable());
         consistent = Lsn.Min(consistent, _gate.LowestApplied);
+
+        // R1: not past the record of a file that is not cut yet. After the captured position, so that a cut which begins now is later.
+        consistent = Lsn.Min(consistent, _shortening.OldestPending);
         if (consistent > _consistent)
         {
             _consistent = consistent;

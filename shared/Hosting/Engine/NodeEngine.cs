@@ -7,7 +7,7 @@ using SharedStorage.Io;
 using SharedStorage.Primitives;
 using SharedStorage.Recovery.Redo;
 using SharedStorage.Recovery.Tail;
-using SharedStorage.Sql.Types;
+using SharedStorage.Sql.Session;
 using SharedStorage.Transactions;
 using SharedStorage.Transactions.Locks;
 using SharedStorage.Transactions.Multi;
@@ -173,14 +173,4 @@ public sealed class FollowedRecords(WalDirectory directory, TimelineHistory hist
 internal sealed class CatalogInvalidator(CatalogManager catalogs) : ICommitListener
 {
     public void BeforeVisible(Lsn commitEnd, Xid xid, in XactEnd record) => catalogs.Invalidate(commitEnd, record.Invalidations);
-}
-
-/// <summary>Comparisons of index columns, from the functions of SQL types.</summary>
-internal sealed class SqlComparators : IComparatorProvider
-{
-    public Comparison<Format.Tuples.Datum>? Find(string supportFunction, PgCollationInfo? collation)
-    {
-        Collation? order = collation is null ? null : collation.IsC ? Collation.C : Collation.Get(collation.Locale, collation.CType);
-        return Comparators.Find(supportFunction, order);
-    }
 }

@@ -1,16 +1,39 @@
 using SharedStorage.Catalog.Ddl;
 using SharedStorage.Hosting.Engine;
+using SharedStorage.PgWire.Session;
+using SharedStorage.Primitives;
 using SharedStorage.Sql.Session;
+using SharedStorage.Wal.Inserting;
 
 namespace SharedStorage.Hosting.Node;
 
-/// <summary>Gives the sessions of a node its catalogs, and on a writer the counter of object numbers.</summary>
+/// <summary>What the sessions of a node share, from its engine; and what changes when the node opens for writes.</summary>
 public static class NodeSql
 {
-    public static void Attach(SqlNode node, NodeEngine engine, OidCounter? oids)
+    private static readonly DateTimeOffset PostgresEpoch = new(2000, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+    /// <param name="server">The node's server, once there is one.</param>
+    /// <param name="checkMayAnswer">Throws when the node may not answer now; null always may.</param>
+    public static SqlNode Create(NodeEnvironment environment, NodeEngine engine, Func<PgServer?> server, Action? checkMayAnswer) => new()
     {
-        _ = node;
-        _ = engine;
-        _ = oids;
+        Engine = engine.Storage,
+        Catalogs = engine.Catalogs,
+        Time = environment.Time,
+        CurrentLsn = () => engine.Storage.Wal?.Inserted ?? engine.Applied.Value,
+        FlushedLsn = () => engine.Storage.Wal?.Flushed ?? engine.Applied.Value,
+        CancelSession = id => server()?.CancelSession(id) ?? false,
+        CheckMayAnswer = checkMayAnswer,
+        DataDirectory = environment.DataDirectory,
+        Port = (int)environment.Settings.Number("port"),
+        StartTimestamp = (environment.Time.GetUtcNow() - PostgresEpoch).Ticks / 10,
+        Settings = environment.Settings.ForSessions(),
+    };
+
+    /// <summary>The node has become the writer: sessions may change data from now on.</summary>
+    public static void OpenForWrites(SqlNode node, NodeEngine engine, WalInserter wal, OidCounter oids, Action checkpoint)
+    {
+        engine.Storage.NewOid = () => oids.Next(wal);
+        node.Oids = oids;
+        node.Checkpoint = checkpoint;
     }
 }

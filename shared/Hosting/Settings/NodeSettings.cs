@@ -20,6 +20,9 @@ public sealed class NodeSettings
     /// <summary>Where the value comes from: "default", a file with its line, "environment", "command line".</summary>
     public string SourceOf(string name) => _values.TryGetValue(name, out (string Value, string Source) v) ? v.Source : "default";
 
+    /// <summary>The values that sessions see as their defaults.</summary>
+    public IReadOnlyDictionary<string, string> ForSessions() => Known.Keys.ToDictionary(name => name, name => this[name], StringComparer.OrdinalIgnoreCase);
+
     public long Number(string name) => Known[name].Number(this[name]);
     public bool Bool(string name) => Known[name].Bool(this[name]);
     public TimeSpan Time(string name) => TimeSpan.FromMilliseconds(Number(name));
