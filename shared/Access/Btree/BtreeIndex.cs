@@ -32,21 +32,20 @@ public readonly record struct BtreeScanKey(int Column, BtreeStrategy Strategy, D
 /// <summary>A btree on disk (PostgreSQL's nbtree): search, insert, split, deduplication, deletion, vacuum, build.</summary>
 public sealed class BtreeIndex
 {
-    private readonly BtreeSchema _schema;
-    private readonly BtreeDescent _descent;
-    private readonly BtreeWriter _writer;
-    private readonly BtreeInserter _inserter;
+    private readonly BtreeCore _core;
     private BtreeVacuumStats? _bulkDeleted;
 
     public BtreeIndex(StorageEngine engine, IndexInfo index)
     {
         Engine = engine;
         Index = index;
-        _schema = new BtreeSchema(index);
-        _descent = new BtreeDescent(new PoolBtreePages(engine.Buffers, index.Relation.Node, index.Relation.Name), _schema);
-        _writer = new BtreeWriter(engine, _schema, _descent);
-        _inserter = new BtreeInserter(_writer);
+        _core = BtreeCore.Of(engine, index);
     }
+
+    private BtreeSchema Schema => _core.Schema;
+    private BtreeDescent Descent => _core.Descent;
+    private BtreeWriter Writer => _core.Writer;
+    private BtreeInserter Inserter => _core.Inserter;
 
     public StorageEngine Engine { get; }
     public IndexInfo Index { get; }
@@ -63,7 +62,7 @@ public sealed class BtreeIndex
         IRowProbe? probe = check == UniqueCheck.No ? null : new HeapProbe(table, tx);
         while (true)
         {
-            switch (_inserter.Insert(values, tid, tx.XidOrInvalid, check, probe, out Xid wait))
+            switch (Inserter.Insert(values, tid, tx.XidOrInvalid, check, probe, out Xid wait))
             {
                 case UniqueVerdict.Unique:
                     return true;
@@ -77,7 +76,7 @@ public sealed class BtreeIndex
     }
 
     /// <summary>A scan of the entries that satisfy all keys, in index order or backward.</summary>
-    public BtreeScan Scan(IReadOnlyList<BtreeScanKey> keys, bool backward = false) => new(_descent, _schema, keys, backward);
+    public BtreeScan Scan(IReadOnlyList<BtreeScanKey> keys, bool backward = false) => new(Descent, Schema, keys, backward);
 
     /// <summary>Builds the index from rows of (values, place) given in any order: sorts, writes pages bottom-up, logs them.</summary>
     /// <exception cref="PgException">23505: two rows have one key.</exception>
@@ -87,20 +86,20 @@ public sealed class BtreeIndex
     /// <summary>The same with rows of which some are there for old snapshots only. The index's file is there and empty.</summary>
     public void BuildRows(Transaction tx, IEnumerable<BtreeBuildRow> rows, bool unique, string constraintName)
     {
-        _descent.ForgetRoot();
-        if (_descent.Pages.BlockCount != 0)
+        Descent.ForgetRoot();
+        if (Descent.Pages.BlockCount != 0)
         {
             throw new StorageException($"index \"{Index.Relation.Name}\" already contains data") { SqlState = SqlStates.InternalError };
         }
 
-        var sorter = new BtreeSorter(_schema, _inserter.Tuples);
+        var sorter = new BtreeSorter(Schema, Inserter.Tuples);
         bool anyDead = false;
-        var values = new Datum[_schema.ColumnCount];
+        var values = new Datum[Schema.ColumnCount];
         foreach (BtreeBuildRow row in rows)
         {
             for (int i = 0; i < values.Length; i++)
             {
-                values[i] = IndexValues.ForStorage(row.Values[i], _schema.Desc[i]);
+                values[i] = IndexValues.ForStorage(row.Values[i], Schema.Desc[i]);
             }
 
             sorter.Add(values, row.Tid, row.IsAlive);
@@ -113,13 +112,13 @@ public sealed class BtreeIndex
             CheckUnique(sorter, constraintName);
         }
 
-        new BtreeBuilder(_writer, _inserter.Tuples, tx.XidOrInvalid).Build(sorter, deduplicate: !unique && !anyDead);
+        new BtreeBuilder(Writer, Inserter.Tuples, tx.XidOrInvalid).Build(sorter, deduplicate: !unique && !anyDead);
     }
 
     /// <summary>Removes the entries whose place is dead, and deletes pages that are empty then (btbulkdelete). May be called several times in a vacuum.</summary>
     public BtreeVacuumStats BulkDelete(Transaction tx, Func<Tid, bool> isDead)
     {
-        BtreeVacuumStats stats = new BtreeVacuumScan(_writer, _inserter, isDead).Run();
+        BtreeVacuumStats stats = new BtreeVacuumScan(Writer, Inserter, isDead).Run();
         _bulkDeleted = stats;
         return stats;
     }
@@ -138,24 +137,24 @@ public sealed class BtreeIndex
         }
         else
         {
-            uint blocks = _descent.Pages.BlockCount;
-            uint waiting = _descent.ReadMeta().LastCleanupDeletedPages;
+            uint blocks = Descent.Pages.BlockCount;
+            uint waiting = Descent.ReadMeta().LastCleanupDeletedPages;
             if (waiting == 0 || waiting <= blocks / 20)
             {
                 return new BtreeVacuumStats(blocks, -1, 0, 0, 0);
             }
 
-            stats = new BtreeVacuumScan(_writer, _inserter, isDead: null).Run();
+            stats = new BtreeVacuumScan(Writer, Inserter, isDead: null).Run();
         }
 
-        BtreeVacuumScan.SetCleanupInfo(_writer, stats.PagesDeleted - Math.Min(stats.PagesFree, stats.PagesDeleted));
+        BtreeVacuumScan.SetCleanupInfo(Writer, stats.PagesDeleted - Math.Min(stats.PagesFree, stats.PagesDeleted));
         return stats;
     }
 
     private void CheckUnique(BtreeSorter sorted, string constraintName)
     {
         int previous = -1;
-        var values = new Datum[_schema.ColumnCount];
+        var values = new Datum[Schema.ColumnCount];
         for (int i = 0; i < sorted.Count; i++)
         {
             IndexTuple tuple = sorted[i];
@@ -166,7 +165,7 @@ public sealed class BtreeIndex
 
             if (previous >= 0 && sorted.CompareKeys(sorted[previous], tuple) == 0)
             {
-                IndexTupleCodec.Deform(_schema.Desc, tuple.Bytes, _schema.ColumnCount, values);
+                IndexTupleCodec.Deform(Schema.Desc, tuple.Bytes, Schema.ColumnCount, values);
                 string? key = DescribeKey?.Invoke(Index, values);
                 throw new PgException(SqlStates.UniqueViolation, $"could not create unique index \"{Index.Relation.Name}\"")
                 {
@@ -181,7 +180,7 @@ public sealed class BtreeIndex
 
     private bool HasNullKey(IndexTuple tuple)
     {
-        for (int i = 0; i < _schema.KeyCount; i++)
+        for (int i = 0; i < Schema.KeyCount; i++)
         {
             if (tuple.IsNull(i))
             {

@@ -128,9 +128,7 @@ internal sealed class BtreeSorter(BtreeSchema schema, BtreeTuples tuples)
         return c.Descending ? -byValue : byValue;
     }
 
-    /// <summary>
-    /// A number that never contradicts the order: equal ones say nothing. Values of the byte order are never compressed here (they are formed from plain ones).
-    /// </summary>
+    /// <summary>A number that never contradicts the order: equal ones say nothing.</summary>
     private void SetPrefix(ref Entry entry, IndexTuple tuple)
     {
         KeyColumn c = schema.Columns[0];
@@ -145,8 +143,13 @@ internal sealed class BtreeSorter(BtreeSchema schema, BtreeTuples tuples)
         {
             prefix = IndexColumns.Number(schema.Desc, tuple, 0);
         }
-        else if (c.Kind == KeyComparison.Bytes && IndexColumns.TryPayload(schema.Desc, tuple, 0, out ReadOnlySpan<byte> payload))
+        else if (c.Kind == KeyComparison.Bytes)
         {
+            if (!IndexColumns.TryPayload(schema.Desc, tuple, 0, out ReadOnlySpan<byte> payload))
+            {
+                payload = IndexValues.Plain(IndexColumns.Value(schema.Desc, tuple, 0)).Bytes;
+            }
+
             Span<byte> first = stackalloc byte[sizeof(long)];
             first.Clear();
             payload[..Math.Min(payload.Length, first.Length)].CopyTo(first);

@@ -12,15 +12,28 @@ internal static class IndexValues
     public static Datum Plain(Datum value) =>
         !value.IsNull && value.Object is ToastedValue toasted ? Decompress(toasted) : value;
 
-    /// <summary>The value as an index stores it: a name kept as a C string loses its padding.</summary>
+    /// <summary>Wider values are compressed (TOAST_INDEX_TARGET): a sixteenth of a page, with a 4-byte header.</summary>
+    private const int CompressAbove = (Format.Pages.Page.Size - 32) / 16;
+
+    /// <summary>The value as an index stores it: a name kept as a C string loses its padding, a wide value is compressed.</summary>
     public static Datum ForStorage(Datum value, TupleAttribute attribute)
     {
-        if (value.IsNull || attribute.Length != -2)
+        if (value.IsNull || attribute.Length >= 0 || value.Object is ToastedValue)
         {
             return value;
         }
 
         byte[] bytes = value.Bytes;
+        if (attribute.Length == -1)
+        {
+            if (bytes.Length + Varlena.HeaderSize > CompressAbove && (attribute.Storage is 'x' or 'm'))
+            {
+                Heap.Toaster.TryCompress(attribute, ref value);
+            }
+
+            return value;
+        }
+
         int end = bytes.AsSpan().IndexOf((byte)0);
         return end < 0 ? value : Datum.FromBytes(bytes[..end]);
     }

@@ -1,6 +1,9 @@
 using System.Globalization;
 using SharedStorage.Access;
 using SharedStorage.Access.Btree;
+using SharedStorage.Access.Btree.Checks;
+using SharedStorage.Format.Index;
+using SharedStorage.Format.Pages;
 using SharedStorage.Format.Tuples;
 using SharedStorage.Primitives;
 using SharedStorage.TestKit;
@@ -77,6 +80,43 @@ public sealed class BtreeScanTests(BtreeScanTests.Source source) : IClassFixture
         Assert.Equal("pg_type", values[0].AsText());
         Assert.Equal(11L, values[1].Bits);
         Assert.False(scan.Next());
+    }
+
+    [SkippableFact]
+    public void The_verifier_accepts_what_PostgreSQL_wrote_and_finds_damage()
+    {
+        Skip.IfNot(StockPostgres.IsInstalled);
+        Source.Index index = source.Indexes[0];
+        var schema = new BtreeSchema(Info(index.Name, [Column("a", 23, 4, true, 4, Integer, 0), Column("b", 25, -1, false, 4, Text, 950)]));
+        using (var pages = new FilePages(index.Path, index.Name))
+        {
+            BtreeReport report = BtreeVerifier.Check(schema, pages);
+            Assert.True(report.IsSound, string.Join('\n', report.Problems));
+            Assert.True(report.LeafPages > 10 && report.Levels > 1);
+        }
+
+        var damages = new Action<Page>[]
+        {
+            p => BtreePage.Opaque(p).Prev++,
+            p => BtreePage.Opaque(p).Level++,
+            p => (p.Item(2), p.Item(3)) = (p.Item(3), p.Item(2)),
+            p => (p.Item(1), p.Item(p.ItemCount)) = (p.Item(p.ItemCount), p.Item(1)),
+        };
+        foreach (Action<Page> damage in damages)
+        {
+            using var pages = new FilePages(index.Path, index.Name);
+            for (uint block = 1; ; block++)
+            {
+                Page page = pages.Pin(block).Page;
+                if (BtreePage.Opaque(page).IsLeaf && !BtreePage.Opaque(page).IsIgnored && page.ItemCount > 5 && !BtreePage.Opaque(page).IsRightmost)
+                {
+                    damage(page);
+                    break;
+                }
+            }
+
+            Assert.False(BtreeVerifier.Check(schema, pages).IsSound);
+        }
     }
 
     private static Datum Value(int column, string? text) => text is null ? Datum.Null

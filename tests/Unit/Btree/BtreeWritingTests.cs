@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using SharedStorage.Access;
 using SharedStorage.Access.Btree;
+using SharedStorage.Access.Btree.Checks;
 using SharedStorage.Format.Tuples;
 using SharedStorage.Primitives;
 using SharedStorage.TestKit;
@@ -245,6 +246,9 @@ public sealed class BtreeWritingTests
     {
         int forward = Count(index, backward: false);
         Assert.Equal(forward, Count(index, backward: true));
+        BtreeReport report = BtreeVerifier.Check(index.Engine, index.Index);
+        Assert.True(report.IsSound, string.Join('\n', report.Problems));
+        Assert.Equal(forward, report.Rows);
         return forward;
     }
 

@@ -183,7 +183,8 @@ internal sealed class Toaster(StorageEngine engine, Relation relation)
 
     private static int StoredSize(in Datum value) => value.Object is ToastedValue toasted ? toasted.Raw.Length : value.Bytes.Length + Varlena.HeaderSize;
 
-    private static bool TryCompress(TupleAttribute column, ref Datum value)
+    /// <summary>Compresses a plain value by the column's method. False: that saves nothing.</summary>
+    internal static bool TryCompress(TupleAttribute column, ref Datum value)
     {
         byte[] payload = value.Bytes;
         bool lz4 = column.Compression == 'l';
