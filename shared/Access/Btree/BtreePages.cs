@@ -91,7 +91,12 @@ internal abstract class BtreePages(string indexName)
         BtreeBuffer buffer = Pin(block);
         buffer.Latch(mode);
         HeldPages.Add(buffer);
-        Check(buffer);
+        if (Problem(buffer) is { } problem)
+        {
+            buffer.Release();
+            throw Corrupted(problem);
+        }
+
         return buffer;
     }
 
@@ -104,16 +109,23 @@ internal abstract class BtreePages(string indexName)
 
     public void Check(BtreeBuffer buffer)
     {
-        Page page = buffer.Page;
-        if (page.IsNew)
+        if (Problem(buffer) is { } problem)
         {
-            throw Corrupted($"index \"{IndexName}\" contains unexpected zero page at block {buffer.Block}");
+            throw Corrupted(problem);
+        }
+    }
+
+    private string? Problem(BtreeBuffer buffer)
+    {
+        Page page = buffer.Page;
+        if (page.Header.Special == Page.Size - BtreeOpaque.Size)
+        {
+            return null;
         }
 
-        if (page.Header.Special != Page.Size - BtreeOpaque.Size)
-        {
-            throw Corrupted($"index \"{IndexName}\" contains corrupted page at block {buffer.Block}");
-        }
+        return page.IsNew
+            ? $"index \"{IndexName}\" contains unexpected zero page at block {buffer.Block}"
+            : $"index \"{IndexName}\" contains corrupted page at block {buffer.Block}";
     }
 
     public static StorageException Corrupted(string message) => new(message) { SqlState = SqlStates.IndexCorrupted };

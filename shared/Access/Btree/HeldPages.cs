@@ -42,7 +42,9 @@ internal static class HeldPages
     {
         while (_count > mark)
         {
-            _held![_count - 1].Release();
+            // A copy: letting go clears the place in the list.
+            BtreeBuffer last = _held![_count - 1];
+            last.Release();
         }
     }
 }

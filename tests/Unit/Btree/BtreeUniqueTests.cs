@@ -10,6 +10,7 @@ using SharedStorage.Transactions;
 namespace SharedStorage.Unit.Btree;
 
 /// <summary>Unique checks against a heap, beside other sessions, judged by stock PostgreSQL in the end.</summary>
+[Collection(nameof(BtreeWritingTests))]
 public sealed class BtreeUniqueTests
 {
     private const int Keys = 400;

@@ -13,6 +13,7 @@ namespace SharedStorage.Unit.Btree;
 /// <summary>
 /// Indexes that we write, judged by stock PostgreSQL: it recovers our log after a crash, and amcheck compares each index with its table and its own structure.
 /// </summary>
+[Collection(nameof(BtreeWritingTests))]
 public sealed class BtreeWritingTests
 {
     private const string Table = """

@@ -51,7 +51,7 @@ public sealed class BtreeVerifier
         List<Child> level = [new Child(meta.Root, null)];
         for (int depth = (int)meta.Level; depth >= 0; depth--)
         {
-            level = verifier.CheckLevel(level, (uint)depth, isRoot: depth == meta.Level);
+            level = verifier.CheckLevel(level, (uint)depth, isRoot: depth == meta.Level && !verifier.IsSplitRoot(meta.Root));
             if (depth == meta.FastLevel && !verifier._fastRootSeen)
             {
                 verifier.CheckFastRoot(meta);
@@ -68,12 +68,21 @@ public sealed class BtreeVerifier
         _fastRootSeen = true;
         BtreeBuffer buffer = _pages.Get(meta.FastRoot, LatchMode.Shared);
         ref BtreeOpaque opaque = ref buffer.Opaque;
-        if (!opaque.IsIgnored && (opaque.Level != meta.FastLevel || !opaque.IsLeftmost || !opaque.IsRightmost))
+        if (!opaque.IsIgnored && !opaque.IsIncompleteSplit && (opaque.Level != meta.FastLevel || !opaque.IsLeftmost || !opaque.IsRightmost))
         {
             Report(buffer.Block, "is the fast root but not alone on its level");
         }
 
         buffer.Release();
+    }
+
+    /// <summary>The root was split, and there is no new root yet: the metapage names the left half.</summary>
+    private bool IsSplitRoot(uint root)
+    {
+        BtreeBuffer buffer = _pages.Get(root, LatchMode.Shared);
+        bool result = buffer.Opaque.IsIncompleteSplit;
+        buffer.Release();
+        return result;
     }
 
     /// <summary>Walks a level from the left; gives the children of its pages.</summary>
