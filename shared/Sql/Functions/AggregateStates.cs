@@ -285,12 +285,12 @@ internal sealed class DoubleMomentState(bool single, Moment moment) : SingleStat
                     throw FloatFunctions.Overflow();
                 }
 
-                _squares = double.NaN;
+                _squares = FloatType.NaN;
             }
         }
         else if (!double.IsFinite(v))
         {
-            _squares = double.NaN;
+            _squares = FloatType.NaN;
         }
     }
 

@@ -195,7 +195,7 @@ internal static class DateTimeOperators
 
     internal static long Today(EvalContext c) => Calendar.FloorDays(ToLocal(c.TransactionTimestamp, c)) * Calendar.PerDay;
 
-    private static Datum Scaled(Datum a, int precision) => Calendar.IsFinite(a.Int64) ? Datum.FromInt64(CheckTimestamp(Calendar.RoundTo(a.Int64, precision))) : a;
+    private static Datum Scaled(Datum a, int precision) => Calendar.IsFinite(a.Int64) ? Datum.FromInt64(Calendar.RoundTo(a.Int64, precision)) : a;
 
     private static Datum Difference(long a, long b)
     {
@@ -204,15 +204,10 @@ internal static class DateTimeOperators
             throw new PgException(SqlStates.DatetimeFieldOverflow, "cannot subtract infinite timestamps");
         }
 
-        // Whole days are taken out as days.
-        Int128 d = (Int128)a - b;
-        if (d != (long)d)
-        {
-            throw Calendar.IntervalOutOfRange();
-        }
-
-        long days = (long)d / Calendar.PerDay;
-        return new IntervalValue(0, (int)days, (long)d - (days * Calendar.PerDay)).ToDatum();
+        // Whole days are taken out as days. More than 292 thousand years wrap around, as in PostgreSQL 15.
+        long d = unchecked(a - b);
+        long days = d / Calendar.PerDay;
+        return new IntervalValue(0, (int)days, d - (days * Calendar.PerDay)).ToDatum();
     }
 
     private static long WrapTime(Int128 v)
@@ -237,7 +232,7 @@ internal static class DateTimeOperators
     private static void AddCasts(FunctionTable t)
     {
         t.F1("date_timestamp", static (a, _) => Datum.FromInt64(Calendar.FromDate(a.Int32)));
-        t.F1("date_timestamptz", static (a, c) => Datum.FromInt64(ToUtc(Calendar.FromDate(a.Int32), c)));
+        t.F1("date_timestamptz", static (a, c) => Datum.FromInt64(DateToUtc(a.Int32, c)));
         t.F1("timestamp_date", static (a, _) => Datum.FromInt32(ToDate(a.Int64)));
         t.F1("timestamptz_date", static (a, c) => Datum.FromInt32(ToDate(ToLocal(a.Int64, c))));
         t.F1("timestamp_timestamptz", static (a, c) => Datum.FromInt64(ToUtc(a.Int64, c)));
@@ -252,6 +247,18 @@ internal static class DateTimeOperators
         t.F1("time_interval", static (a, _) => new IntervalValue(0, 0, a.Int64).ToDatum());
         t.F1("interval_time", static (a, _) => Datum.FromInt64(WrapTime(IntervalValue.Read(a).Time)));
         t.F1("float8_timestamptz", static (a, _) => FromUnix(a.Double));
+    }
+
+    private static long DateToUtc(int date, EvalContext c)
+    {
+        long local = Calendar.FromDate(date);
+        if (!Calendar.IsFinite(local))
+        {
+            return local;
+        }
+
+        long utc = local - (c.TimeZone.OffsetForLocal(local) * Calendar.PerSecond);
+        return Calendar.IsValidTimestamp(utc) ? utc : throw new PgException(SqlStates.DatetimeFieldOverflow, "date out of range for timestamp");
     }
 
     private static int ToDate(long v) => v switch
@@ -314,18 +321,21 @@ internal static class DateTimeOperators
         t.FN("make_interval", static (a, _) => MakeInterval(a));
     }
 
+    // C's %02d, where a sign takes a place.
+    private static string Two(int v) => v.ToString(System.Globalization.CultureInfo.InvariantCulture).PadLeft(2, '0');
+
     private static Datum MakeDate(int year, int month, int day)
     {
         int y = year < 0 ? year + 1 : year;
-        if (year == 0 || month is < 1 or > 12 || day < 1 || day > Calendar.DaysInMonth(y, month))
+        if (year is 0 or int.MinValue || month is < 1 or > 12 || day < 1 || day > Calendar.DaysInMonth(y, month))
         {
-            throw new PgException(SqlStates.DatetimeFieldOverflow, $"date field value out of range: {year}-{month:00}-{day:00}");
+            throw new PgException(SqlStates.DatetimeFieldOverflow, $"date field value out of range: {year}-{Two(month)}-{Two(day)}");
         }
 
         long days = Calendar.Days(y, month, day);
         return Calendar.IsValidDate(days)
             ? Datum.FromInt32((int)days)
-            : throw new PgException(SqlStates.DatetimeFieldOverflow, $"date out of range: {year}-{month:00}-{day:00}");
+            : throw new PgException(SqlStates.DatetimeFieldOverflow, $"date out of range: {year}-{Two(month)}-{Two(day)}");
     }
 
     private static long MakeTime(int hour, int minute, double second)
@@ -335,14 +345,14 @@ internal static class DateTimeOperators
         return bad
             ? throw new PgException(
                 SqlStates.DatetimeFieldOverflow,
-                string.Create(System.Globalization.CultureInfo.InvariantCulture, $"time field value out of range: {hour}:{minute:00}:{FloatText.General(second, 6).PadLeft(2, '0')}"))
+                $"time field value out of range: {hour}:{Two(minute)}:{(double.IsFinite(second) ? FloatText.General(second, 6).PadLeft(2, '0') : FloatText.General(second, 6))}")
             : Calendar.Time(hour, minute, 0, 0) + (long)Math.Round(second * 1_000_000, MidpointRounding.ToEven);
     }
 
     private static long MakeTimestamp(ReadOnlySpan<Datum> a)
     {
-        long day = Calendar.FromDate(MakeDate(a[0].Int32, a[1].Int32, a[2].Int32).Int32);
-        return CheckTimestamp((Int128)day + MakeTime(a[3].Int32, a[4].Int32, a[5].Double));
+        long day = MakeDate(a[0].Int32, a[1].Int32, a[2].Int32).Int32;
+        return CheckTimestamp(((Int128)day * Calendar.PerDay) + MakeTime(a[3].Int32, a[4].Int32, a[5].Double));
     }
 
     private static Datum MakeInterval(ReadOnlySpan<Datum> a)

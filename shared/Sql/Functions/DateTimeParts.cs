@@ -29,7 +29,7 @@ internal static class DateTimeParts
 
     private static Datum Truncate(string unit, long v)
     {
-        string lower = unit.ToLowerInvariant();
+        string lower = TextFunctions.LowerAscii(unit);
         DateTimeFields f = Calendar.Split(v);
         Cut(ref f, Unit(lower, "timestamp without time zone"), lower, "timestamp without time zone");
         return Datum.FromInt64(Calendar.Join(f));
@@ -43,7 +43,7 @@ internal static class DateTimeParts
             return v;
         }
 
-        string lower = unit.ToLowerInvariant();
+        string lower = TextFunctions.LowerAscii(unit);
         int offset = zone.OffsetAt(v.Int64);
         DateTimeFields f = Calendar.Split(v.Int64 + (offset * Calendar.PerSecond));
 
@@ -113,7 +113,7 @@ internal static class DateTimeParts
 
     private static Datum TruncateInterval(string unit, IntervalValue v)
     {
-        string lower = unit.ToLowerInvariant();
+        string lower = TextFunctions.LowerAscii(unit);
         static IntervalValue Years(IntervalValue v, int n) => new(v.Months / (12 * n) * 12 * n, 0, 0);
         IntervalValue r = Unit(lower, "interval") switch
         {
@@ -141,7 +141,8 @@ internal static class DateTimeParts
     /// <summary>The difference in years, months, days and time; both are local.</summary>
     public static Datum Age(long a, long b)
     {
-        if (!Calendar.IsFinite(a) || !Calendar.IsFinite(b))
+        // The infinities count as the moments that their numbers would be, as in PostgreSQL 15; below Julian day 0 there is none.
+        if (Calendar.FloorDays(a) < -Calendar.EpochJulian || Calendar.FloorDays(b) < -Calendar.EpochJulian)
         {
             throw Calendar.TimestampOutOfRange();
         }

@@ -13,20 +13,20 @@ internal static class DateTimeZones
             ? b
             : Shift(b.Int64, -OffsetForLocal(TextFunctions.Str(a), b.Int64)));
         t.F2("timestamptz_zone", static (a, b, _) => !Calendar.IsFinite(b.Int64) ? b : Shift(b.Int64, OffsetAt(TextFunctions.Str(a), b.Int64)));
-        t.F2("timestamp_izone", static (a, b, _) => !Calendar.IsFinite(b.Int64) ? b : Shift(b.Int64, -Seconds(a)));
-        t.F2("timestamptz_izone", static (a, b, _) => !Calendar.IsFinite(b.Int64) ? b : Shift(b.Int64, Seconds(a)));
+        t.F2("timestamp_izone", static (a, b, c) => !Calendar.IsFinite(b.Int64) ? b : Shift(b.Int64, -Seconds(a, c)));
+        t.F2("timestamptz_izone", static (a, b, c) => !Calendar.IsFinite(b.Int64) ? b : Shift(b.Int64, Seconds(a, c)));
         t.F2("timetz_zone", static (a, b, c) => MoveTimeTz(b, OffsetAt(TextFunctions.Str(a), c.TransactionTimestamp)));
-        t.F2("timetz_izone", static (a, b, _) => MoveTimeTz(b, Seconds(a)));
+        t.F2("timetz_izone", static (a, b, c) => MoveTimeTz(b, Seconds(a, c)));
     }
 
     private static Datum Shift(long v, long seconds) => Datum.FromInt64(DateTimeOperators.CheckTimestamp((Int128)v + (seconds * Calendar.PerSecond)));
 
-    private static int Seconds(Datum interval)
+    private static int Seconds(Datum interval, EvalContext c)
     {
         IntervalValue v = IntervalValue.Read(interval);
         if (v.Months != 0 || v.Days != 0)
         {
-            string text = IntervalText.Format(v, IntervalStyle.Postgres);
+            string text = IntervalText.Format(v, c.IntervalStyle);
             throw new PgException(SqlStates.InvalidParameterValue, $"interval time zone \"{text}\" must not include months or days");
         }
 
@@ -52,6 +52,11 @@ internal static class DateTimeZones
         };
     }
 
-    public static int OffsetForLocal(string zone, long local) => Find(zone).OffsetForLocal(local);
-    private static int OffsetAt(string zone, long utc) => Find(zone).OffsetAt(utc);
+    public static int OffsetForLocal(string zone, long local) => DateTimeTokens.Zone(zone.ToLowerInvariant()) is { Kind: TokenKind.DynamicZone } t
+        ? PgTimeZone.Find(t.Zone!)!.OffsetOfAbbreviation(zone.ToUpperInvariant(), local)
+        : Find(zone).OffsetForLocal(local);
+
+    private static int OffsetAt(string zone, long utc) => DateTimeTokens.Zone(zone.ToLowerInvariant()) is { Kind: TokenKind.DynamicZone } t
+        ? PgTimeZone.Find(t.Zone!)!.OffsetOfAbbreviationAt(zone.ToUpperInvariant(), utc)
+        : Find(zone).OffsetAt(utc);
 }

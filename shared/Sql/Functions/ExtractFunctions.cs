@@ -35,7 +35,7 @@ internal static class ExtractFunctions
         t.F2(part, (a, b, c) => Double(f(Unit(a), b, c)));
     }
 
-    private static string Unit(Datum a) => TextFunctions.Str(a).ToLowerInvariant();
+    private static string Unit(Datum a) => TextFunctions.LowerAscii(TextFunctions.Str(a));
 
     private static Datum Numeric(Part p)
     {
@@ -117,7 +117,7 @@ internal static class ExtractFunctions
         {
             case DateUnit.Microsecond or DateUnit.Millisecond or DateUnit.Second or DateUnit.Minute or DateUnit.Hour or DateUnit.Day or DateUnit.Month
                 or DateUnit.Quarter or DateUnit.Week or DateUnit.DayOfWeek or DateUnit.IsoDayOfWeek or DateUnit.DayOfYear:
-            case DateUnit.TimeZone or DateUnit.TimeZoneHour or DateUnit.TimeZoneMinute when withZone:
+            case DateUnit.TimeZone or DateUnit.TimeZoneHour or DateUnit.TimeZoneMinute when withZone || type == Timestamp:
                 return new Part(0, 0, Null: true);
             case DateUnit.Year or DateUnit.Decade or DateUnit.Century or DateUnit.Millennium or DateUnit.Julian or DateUnit.IsoYear or DateUnit.Epoch:
                 return new Part(0, 0, Infinity: sign);

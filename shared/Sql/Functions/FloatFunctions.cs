@@ -203,9 +203,8 @@ internal static class FloatFunctions
             return IntegerFunctions.Int4(count + 1L);
         }
 
-        double part = up ? (v - low) / (high - low) : (low - v) / (low - high);
-        int bucket = (int)(count * part);
-        return IntegerFunctions.Int4(Math.Min(bucket, count - 1) + 1L);
+        double bucket = (up ? count * (v - low) / (high - low) : count * (low - v) / (low - high)) + 1;
+        return Datum.FromInt32(bucket is >= int.MinValue and < 2_147_483_648.0 ? (int)bucket : int.MinValue);
     }
 
     private static void AddMathematics(FunctionTable t)
@@ -240,12 +239,12 @@ internal static class FloatFunctions
     {
         if (double.IsNaN(a))
         {
-            return b == 0 ? 1 : double.NaN;
+            return b == 0 ? 1 : FloatType.NaN;
         }
 
         if (double.IsNaN(b))
         {
-            return a == 1 ? 1 : double.NaN;
+            return a == 1 ? 1 : FloatType.NaN;
         }
 
         if (a == 0 && b < 0)

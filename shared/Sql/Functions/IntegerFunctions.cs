@@ -103,7 +103,7 @@ internal static class IntegerFunctions
         t.F2("charle", static (a, b, _) => Datum.FromBool((byte)a.Bits <= (byte)b.Bits));
         t.F2("chargt", static (a, b, _) => Datum.FromBool((byte)a.Bits > (byte)b.Bits));
         t.F2("charge", static (a, b, _) => Datum.FromBool((byte)a.Bits >= (byte)b.Bits));
-        t.F2("btcharcmp", static (a, b, _) => Datum.FromInt32(((byte)a.Bits).CompareTo((byte)b.Bits)));
+        t.F2("btcharcmp", static (a, b, _) => Datum.FromInt32(Math.Sign((byte)a.Bits - (byte)b.Bits)));
         foreach (string p in new[] { "pg_lsn_", "xid8" })
         {
             t.F2(p + "eq", static (a, b, _) => Datum.FromBool(a.Bits == b.Bits));

@@ -170,8 +170,10 @@ internal static class NumericFunctions
             return IntegerFunctions.Int4(count + 1L);
         }
 
+        // The rounded quotient may reach the count, as in PostgreSQL 15.
         NumericValue part = NumericMath.Multiply(NumericMath.Subtract(v, low), new NumericValue(count, 0));
-        return Datum.FromInt32((int)NumericMath.DivideTruncated(part, NumericMath.Subtract(high, low)).Unscaled + 1);
+        NumericValue quotient = NumericMath.Divide(part, NumericMath.Subtract(high, low));
+        return IntegerFunctions.Int4((long)NumericMath.Floor(NumericMath.Add(quotient, One)).Unscaled);
     }
 
     private static void AddRounding(FunctionTable t)
@@ -235,7 +237,7 @@ internal static class NumericFunctions
         }
 
         BigInteger whole = v.Round(0).Unscaled;
-        return whole.Sign < 0 || whole > ulong.MaxValue ? throw new PgException(SqlStates.NumericValueOutOfRange, "pg_lsn out of range") : (ulong)whole;
+        return whole.Sign < 0 || whole > ulong.MaxValue ? throw new PgException(SqlStates.InvalidParameterValue, "pg_lsn out of range") : (ulong)whole;
     }
 
     private static Datum MoveLsn(Datum lsn, NumericValue bytes)

@@ -136,7 +136,7 @@ internal static class PatternFunctions
 
         if (escape.EnumerateRunes().Count() != 1)
         {
-            throw new PgException("22019", "invalid escape string") { Hint = "Escape string must be empty or one character." };
+            throw new PgException("22025", "invalid escape string") { Hint = "Escape string must be empty or one character." };
         }
 
         if (escape == "\\")

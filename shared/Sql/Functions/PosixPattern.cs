@@ -10,6 +10,8 @@ namespace SharedStorage.Sql.Functions;
 /// </summary>
 internal static class PosixPattern
 {
+    private const string Pair = @"(?:[\uD800-\uDBFF][\uDC00-\uDFFF]|";
+
     public static string Translate(string p, bool newlineDot)
     {
         if (p.StartsWith("***=", StringComparison.Ordinal))
@@ -33,6 +35,10 @@ internal static class PosixPattern
                     break;
                 case '\\':
                     throw new PgException("2201B", "invalid regular expression: invalid escape \\ sequence");
+                case '.':
+                    // A character beyond the first plane is two units in .NET.
+                    b.Append(newlineDot ? Pair + "[^\\n])" : Pair + ".)");
+                    break;
                 case '[':
                     Bracket(b, p, ref i, newlineDot);
                     break;
@@ -76,9 +82,10 @@ internal static class PosixPattern
             return;
         }
 
-        b.Append('[');
         i++;
-        if (i < p.Length && p[i] == '^')
+        bool negated = i < p.Length && p[i] == '^';
+        b.Append(negated ? Pair + "[" : "[");
+        if (negated)
         {
             b.Append(newlineDot ? "^\\n" : "^");
             i++;
@@ -124,7 +131,7 @@ internal static class PosixPattern
             throw new PgException("2201B", "invalid regular expression: brackets [] not balanced");
         }
 
-        b.Append(']');
+        b.Append(negated ? "])" : "]");
     }
 
     private static string Class(string name) => name switch
@@ -154,7 +161,7 @@ internal static class SimilarPattern
         string e = escape ?? "\\";
         if (e.EnumerateRunes().Count() > 1)
         {
-            throw new PgException("22019", "invalid escape string") { Hint = "Escape string must be empty or one character." };
+            throw new PgException("22025", "invalid escape string") { Hint = "Escape string must be empty or one character." };
         }
 
         var b = new StringBuilder("^(?:");

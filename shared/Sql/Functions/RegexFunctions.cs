@@ -24,7 +24,11 @@ internal static class RegexFunctions
         t.F3("regexp_like", static (a, b, c, _) => Datum.FromBool(Compile(b, Flags(c, "regexp_like()", out bool _)).IsMatch(TextFunctions.Str(a))));
         t.F3("textregexreplace_noopt", static (a, b, c, _) => Replace(a, Compile(b, ""), c, 0, 1));
         t.FN("textregexreplace", static (a, _) => ReplaceWithFlags(a));
-        t.FN("textregexreplace_extended", static (a, _) => Replace(a[0], Compile(a[1], Flags(a[5], "regexp_replace()", out bool _)), a[2], Start(a[3]), Nth(a[4])));
+        t.FN("textregexreplace_extended", static (a, _) =>
+        {
+            (int start, int n) = (Start(a[3]), Nth(a[4]));
+            return Replace(a[0], Compile(a[1], Flags(a[5], "regexp_replace()", out bool _)), a[2], start, n);
+        });
         t.FN("textregexreplace_extended_no_flags", static (a, _) => Replace(a[0], Compile(a[1], ""), a[2], Start(a[3]), Nth(a[4])));
         t.FN("textregexreplace_extended_no_n", static (a, _) => Replace(a[0], Compile(a[1], ""), a[2], Start(a[3]), 1));
         t.F2("textregexsubstr", static (a, b, _) => Substring(a, Compile(b, "")));
@@ -79,6 +83,7 @@ internal static class RegexFunctions
                 case 'w': newlineSensitive = true; break;
                 case 's': (newlineSensitive, newlineDot) = (false, false); break;
                 case 'q': literal = true; break;
+                case 'b': throw PgException.NotSupported("a basic regular expression (option b)");
                 case 'e' or 't': break;
                 default: break;
             }
@@ -125,11 +130,11 @@ internal static class RegexFunctions
     {
         string s = TextFunctions.Str(flags);
         global = s.Contains('g', StringComparison.Ordinal);
-        foreach (char c in s)
+        foreach (System.Text.Rune r in s.EnumerateRunes())
         {
-            if (!"gicxnmpwsqet".Contains(c, StringComparison.Ordinal))
+            if (!r.IsAscii || !"gbicxnmpwsqet".Contains((char)r.Value, StringComparison.Ordinal))
             {
-                throw new PgException(SqlStates.InvalidParameterValue, $"invalid regular expression option: \"{c}\"");
+                throw new PgException(SqlStates.InvalidParameterValue, $"invalid regular expression option: \"{r}\"");
             }
         }
 
@@ -164,6 +169,9 @@ internal static class RegexFunctions
         return at;
     }
 
+    // An empty match between the two units of one character is none.
+    private static bool IsInsidePair(string s, Match m) => m.Length == 0 && m.Index > 0 && m.Index < s.Length && char.IsSurrogatePair(s, m.Index - 1);
+
     private static Datum ReplaceWithFlags(ReadOnlySpan<Datum> a)
     {
         string s = TextFunctions.Str(a[3]);
@@ -184,6 +192,11 @@ internal static class RegexFunctions
     {
         string s = TextFunctions.Str(text);
         string with = TextFunctions.Str(replacement);
+        if (start > TextScan.CountCharacters(text.Bytes))
+        {
+            return text;
+        }
+
         int from = start == 0 ? 0 : Offset(text, start);
         var b = new System.Text.StringBuilder(s.Length);
         b.Append(s, 0, from);
@@ -191,6 +204,11 @@ internal static class RegexFunctions
         int count = 0;
         for (Match m = regex.Match(s, from); m.Success; m = m.NextMatch())
         {
+            if (IsInsidePair(s, m))
+            {
+                continue;
+            }
+
             count++;
             if (n != 0 && count < n)
             {
@@ -305,7 +323,7 @@ internal static class RegexFunctions
         int at = 0;
         for (Match m = regex.Match(s); m.Success; m = m.NextMatch())
         {
-            if (m.Length == 0 && (m.Index == at || m.Index == s.Length))
+            if ((m.Length == 0 && (m.Index == at || m.Index == s.Length)) || IsInsidePair(s, m))
             {
                 continue;
             }

@@ -1,4 +1,5 @@
 using SharedStorage.Format.Tuples;
+using SharedStorage.Sql.Types;
 
 namespace SharedStorage.Sql.Functions;
 
@@ -31,12 +32,12 @@ internal sealed class RegressionState(string final) : PairState
         {
             if (!double.IsFinite(x))
             {
-                _sxx = _sxy = double.NaN;
+                _sxx = _sxy = FloatType.NaN;
             }
 
             if (!double.IsFinite(y))
             {
-                _syy = _sxy = double.NaN;
+                _syy = _sxy = FloatType.NaN;
             }
 
             return;
@@ -58,9 +59,9 @@ internal sealed class RegressionState(string final) : PairState
                 throw FloatFunctions.Overflow();
             }
 
-            _sxx = double.IsInfinity(_sxx) ? double.NaN : _sxx;
-            _syy = double.IsInfinity(_syy) ? double.NaN : _syy;
-            _sxy = double.IsInfinity(_sxy) ? double.NaN : _sxy;
+            _sxx = double.IsInfinity(_sxx) ? FloatType.NaN : _sxx;
+            _syy = double.IsInfinity(_syy) ? FloatType.NaN : _syy;
+            _sxy = double.IsInfinity(_sxy) ? FloatType.NaN : _sxy;
         }
     }
 

@@ -270,7 +270,7 @@ internal static class StringFunctions
 
         if (code < 0)
         {
-            throw new PgException(SqlStates.ProgramLimitExceeded, "character number must be positive");
+            throw new PgException(SqlStates.InvalidParameterValue, "character number must be positive");
         }
 
         if (code > 0x10FFFF)

@@ -224,7 +224,7 @@ internal static class SizePretty
     {
         if (size.IsSpecial)
         {
-            return NumericType.Format(size) + " bytes";
+            return NumericType.Format(size) + " PB";
         }
 
         System.Numerics.BigInteger v = size.Truncate(0).Unscaled;

@@ -23,6 +23,15 @@ internal static class TextFunctions
 
     internal static Datum Text(ReadOnlySpan<byte> s) => Datum.FromBytes(s.ToArray());
     internal static string Str(Datum d) => Encoding.UTF8.GetString(d.Bytes);
+    /// <summary>Identifiers and words: only ASCII letters are lowered.</summary>
+    internal static string LowerAscii(string s) => string.Create(s.Length, s, static (span, text) =>
+    {
+        for (int i = 0; i < span.Length; i++)
+        {
+            span[i] = char.IsAsciiLetterUpper(text[i]) ? (char)(text[i] + 32) : text[i];
+        }
+    });
+
     internal static PgException NegativeLength() => new("22011", "negative substring length not allowed");
 
     private static void Ordered(FunctionTable t, string name, Func<Collation, Comparison<Datum>> order, Func<int, bool> test) =>
@@ -46,17 +55,19 @@ internal static class TextFunctions
         return SqlFunction.Of(name, (x, y, _) => Datum.FromInt32(Math.Sign(compare(x, y))));
     });
 
-    private static void Extremes(FunctionTable t, string prefix, Func<Collation, Comparison<Datum>> order)
+    // Which of two equal values is given shows for bpchar only, whose equal values may differ.
+    private static void Extremes(FunctionTable t, string prefix, Func<Collation, Comparison<Datum>> order, bool firstOfEqual)
     {
+        int limit = firstOfEqual ? 0 : 1;
         t.Bound(prefix + "larger", b =>
         {
             Comparison<Datum> compare = order(b.Collation ?? Collation.C);
-            return SqlFunction.Of(prefix + "larger", (x, y, _) => compare(x, y) > 0 ? x : y);
+            return SqlFunction.Of(prefix + "larger", (x, y, _) => Math.Sign(compare(x, y)) >= limit ? x : y);
         });
         t.Bound(prefix + "smaller", b =>
         {
             Comparison<Datum> compare = order(b.Collation ?? Collation.C);
-            return SqlFunction.Of(prefix + "smaller", (x, y, _) => compare(x, y) < 0 ? x : y);
+            return SqlFunction.Of(prefix + "smaller", (x, y, _) => Math.Sign(compare(x, y)) <= -limit ? x : y);
         });
     }
 
@@ -67,7 +78,7 @@ internal static class TextFunctions
         t.F2("textne", static (a, b, _) => Datum.FromBool(!a.Bytes.AsSpan().SequenceEqual(b.Bytes)));
         OrderedAll(t, "text_", "", Order);
         OrderedAll(t, "text_pattern_", "", static _ => Comparators.Find("bttext_pattern_cmp", null)!);
-        Extremes(t, "text_", Order);
+        Extremes(t, "text_", Order, firstOfEqual: false);
         Cmp(t, "bttextcmp");
         Cmp(t, "bttext_pattern_cmp");
     }
@@ -79,7 +90,7 @@ internal static class TextFunctions
         t.F2("bpcharne", static (a, b, _) => Datum.FromBool(!Comparators.TrimBlanks(a.Bytes).SequenceEqual(Comparators.TrimBlanks(b.Bytes))));
         OrderedAll(t, "bpchar", "", Order);
         OrderedAll(t, "bpchar_pattern_", "", static _ => Comparators.Find("btbpchar_pattern_cmp", null)!);
-        Extremes(t, "bpchar_", Order);
+        Extremes(t, "bpchar_", Order, firstOfEqual: true);
         Cmp(t, "bpcharcmp");
         Cmp(t, "btbpchar_pattern_cmp");
     }
@@ -123,7 +134,7 @@ internal static class TextFunctions
         t.F1("bpchar_name", static (a, _) => NameType.From(Comparators.TrimBlanks(a.Bytes)));
         t.F1("text_char", static (a, c) => TypeRegistry.Find(new Oid(18))!.Input(a.Bytes, -1, c));
         t.F1("char_text", static (a, c) => Datum.FromBytes(TypeRegistry.Find(new Oid(18))!.OutputBytes(a, c)));
-        t.F1("char_bpchar", static (a, _) => Datum.FromBytes([(byte)a.Bits]));
+        t.F1("char_bpchar", static (a, _) => Datum.FromBytes((byte)a.Bits == 0 ? [] : [(byte)a.Bits]));
     }
 
     private static Datum VarChar(Datum a, int typeModifier, bool isExplicit)

@@ -416,6 +416,7 @@ internal sealed partial class DateTimeParser
                 return Parts.Zone;
             case TokenKind.DynamicZone when zoneAllowed:
                 _zone = PgTimeZone.Find(t.Zone!);
+                _abbreviation = word.ToUpperInvariant();
                 return Parts.Zone;
             case TokenKind.AmPm:
                 _meridian = t.Value;

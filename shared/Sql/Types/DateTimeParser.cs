@@ -54,6 +54,9 @@ internal sealed partial class DateTimeParser(string typeName, bool zoneAllowed, 
     private int _dayOfYear;
     private DateUnit _prefix;
     private PgTimeZone? _zone;
+
+    // What the zone was called, when that is an abbreviation whose meaning changes.
+    private string? _abbreviation;
     private byte[] _text = [];
 
     public DateTimeFields Fields => _f;
@@ -125,7 +128,7 @@ internal sealed partial class DateTimeParser(string typeName, bool zoneAllowed, 
 
         if (_zone is not null)
         {
-            Offset = (_have & Parts.Modifier) != 0 ? throw Bad() : _zone.OffsetForLocal(LocalTime());
+            Offset = (_have & Parts.Modifier) != 0 ? throw Bad() : ZoneOffset();
         }
         else if (zoneAllowed && !HasZone)
         {
@@ -153,7 +156,15 @@ internal sealed partial class DateTimeParser(string typeName, bool zoneAllowed, 
                 throw Bad();
             }
 
-            if (_zone is not null && (_have & Parts.Date) is not (Parts.Date or Parts.None))
+            // A zone by its full name must be told the date, unless it has one offset only.
+            if (_zone is { HasFixedOffset: true } && _abbreviation is null)
+            {
+                Offset = _zone.OffsetAt(0);
+                return;
+            }
+
+            bool partOfDate = (_have & Parts.Date) is not (Parts.Date or Parts.None);
+            if (partOfDate || (_zone is not null && _abbreviation is null && !HasDate))
             {
                 throw Bad();
             }
@@ -164,9 +175,11 @@ internal sealed partial class DateTimeParser(string typeName, bool zoneAllowed, 
                 (_f.Year, _f.Month, _f.Day) = (today.Year, today.Month, today.Day);
             }
 
-            Offset = (_zone ?? context.TimeZone).OffsetForLocal(LocalTime());
+            Offset = _zone is null ? context.TimeZone.OffsetForLocal(LocalTime()) : ZoneOffset();
         }
     }
+
+    private int ZoneOffset() => _abbreviation is null ? _zone!.OffsetForLocal(LocalTime()) : _zone!.OffsetOfAbbreviation(_abbreviation, LocalTime());
 
     private long LocalTime()
     {

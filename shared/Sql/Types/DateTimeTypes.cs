@@ -76,7 +76,7 @@ internal sealed class TimestampType(bool withZone) : MomentType
             return Datum.FromInt64(Calendar.RoundTo(utc, typeModifier));
         }
 
-        var p = new DateTimeParser(Name, zoneAllowed: true, timeOnly: false, context);
+        var p = new DateTimeParser(withZone ? Name : "timestamp", zoneAllowed: true, timeOnly: false, context);
         p.Parse(text);
         switch (p.Kind)
         {
@@ -118,7 +118,7 @@ internal sealed class TimeType : MomentType
 {
     public override Datum Input(ReadOnlySpan<byte> text, int typeModifier, EvalContext context)
     {
-        var p = new DateTimeParser(Name, zoneAllowed: true, timeOnly: true, context);
+        var p = new DateTimeParser("time", zoneAllowed: true, timeOnly: true, context);
         p.Parse(text);
         return Datum.FromInt64(Calendar.RoundTo(p.Fields.TimeOfDay, typeModifier));
     }

@@ -11,6 +11,9 @@ namespace SharedStorage.Sql.Types;
 /// <summary>float8 and float4; a NaN equals itself and is above all else.</summary>
 internal sealed class FloatType(bool single) : PgType
 {
+    /// <summary>The NaN that PostgreSQL stores; .NET's has the sign bit set.</summary>
+    public static readonly double NaN = BitConverter.Int64BitsToDouble(0x7FF8000000000000);
+
     public override Datum Input(ReadOnlySpan<byte> text, int typeModifier, EvalContext context)
     {
         double v = Parse(text);
@@ -81,7 +84,7 @@ internal sealed class FloatType(bool single) : PgType
         ReadOnlySpan<byte> word = s.Length > 0 && s[0] is (byte)'-' or (byte)'+' ? s[1..] : s;
         if (Ascii.EqualsIgnoreCase(word, "nan"u8))
         {
-            return double.NaN;
+            return FloatType.NaN;
         }
 
         return Ascii.EqualsIgnoreCase(word, "infinity"u8) || Ascii.EqualsIgnoreCase(word, "inf"u8)
@@ -131,6 +134,60 @@ internal sealed class FloatType(bool single) : PgType
     }
 }
 
+/// <summary>
+/// Whether decimal digits lie exactly halfway between a float and a neighbour. .NET's shortest form may end there, PostgreSQL's does not.
+/// </summary>
+internal static class FloatBoundary
+{
+    public static bool IsOnBoundary(double v, ReadOnlySpan<byte> digits, int exponent)
+    {
+        long bits = BitConverter.DoubleToInt64Bits(v);
+        ulong fraction = (ulong)bits & 0xFFFFFFFFFFFFF;
+        return ((bits >> 52) & 0x7FF) != 0 && Matches(digits, exponent, fraction | (1UL << 52), fraction == 0, 23);
+    }
+
+    public static bool IsOnBoundary(float v, ReadOnlySpan<byte> digits, int exponent)
+    {
+        int bits = BitConverter.SingleToInt32Bits(v);
+        uint fraction = (uint)bits & 0x7FFFFF;
+        return ((bits >> 23) & 0xFF) != 0 && Matches(digits, exponent, fraction | (1UL << 23), fraction == 0, 10);
+    }
+
+    // A halfway point is an odd number (twice the mantissa plus or minus one) times a power of two. The odd parts must agree: the digits'
+    // own times a power of five. Beyond small powers that cannot be, since the odd number has a bit more than the mantissa.
+    private static bool Matches(ReadOnlySpan<byte> digits, int exponent, ulong mantissa, bool isPowerOfTwo, int mostFives)
+    {
+        if (digits.IsEmpty)
+        {
+            return false;
+        }
+
+        int fives = exponent - (digits.Length - 1);
+        if (fives > mostFives || fives < -2)
+        {
+            return false;
+        }
+
+        UInt128 value = 0;
+        foreach (byte d in digits)
+        {
+            value = (value * 10) + (uint)(d - '0');
+        }
+
+        UInt128 scale = 1;
+        for (int i = 0; i < Math.Abs(fives); i++)
+        {
+            scale *= 5;
+        }
+
+        UInt128 left = value * (fives > 0 ? scale : 1);
+        left >>= (int)UInt128.TrailingZeroCount(left);
+        UInt128 right = fives < 0 ? scale : 1;
+        return left == ((mantissa * 2) + 1) * right || left == ((mantissa * 2) - 1) * right
+            || (isPowerOfTwo && left == ((mantissa * 4) - 1) * right);
+    }
+}
+
 /// <summary>Text of floats: the shortest that reads back the same, or a number of digits (extra_float_digits).</summary>
 internal static class FloatText
 {
@@ -149,8 +206,26 @@ internal static class FloatText
 
         Span<byte> text = stackalloc byte[40];
         _ = v.TryFormat(text, out int n, default, CultureInfo.InvariantCulture);
-        WriteShortest(text[..n], 15, output);
+        Span<byte> digits = stackalloc byte[24];
+        int count = Digits(text[..n], digits, out int exponent, out bool negative);
+        if (FloatBoundary.IsOnBoundary(v, digits[..count], exponent))
+        {
+            // PostgreSQL takes no digits that are as near to a neighbour; at most 17 digits are needed.
+            for (int precision = count; precision <= 17; precision++)
+            {
+                _ = v.TryFormat(text, out n, Precision(precision), CultureInfo.InvariantCulture);
+                count = Digits(text[..n], digits, out exponent, out negative);
+                if (double.Parse(text[..n], CultureInfo.InvariantCulture) == v && !FloatBoundary.IsOnBoundary(v, digits[..count], exponent))
+                {
+                    break;
+                }
+            }
+        }
+
+        WriteShortest(digits[..count], exponent, negative, 15, output);
     }
+
+    private static string Precision(int digits) => "E" + (digits - 1).ToString(CultureInfo.InvariantCulture);
 
     public static void Write(float v, int extraDigits, IBufferWriter<byte> output)
     {
@@ -167,7 +242,22 @@ internal static class FloatText
 
         Span<byte> text = stackalloc byte[40];
         _ = v.TryFormat(text, out int n, default, CultureInfo.InvariantCulture);
-        WriteShortest(text[..n], 6, output);
+        Span<byte> digits = stackalloc byte[24];
+        int count = Digits(text[..n], digits, out int exponent, out bool negative);
+        if (FloatBoundary.IsOnBoundary(v, digits[..count], exponent))
+        {
+            for (int precision = count; precision <= 9; precision++)
+            {
+                _ = v.TryFormat(text, out n, Precision(precision), CultureInfo.InvariantCulture);
+                count = Digits(text[..n], digits, out exponent, out negative);
+                if (float.Parse(text[..n], CultureInfo.InvariantCulture) == v && !FloatBoundary.IsOnBoundary(v, digits[..count], exponent))
+                {
+                    break;
+                }
+            }
+        }
+
+        WriteShortest(digits[..count], exponent, negative, 6, output);
     }
 
     private static bool WriteSpecial(double v, IBufferWriter<byte> output)
@@ -187,11 +277,10 @@ internal static class FloatText
         return false;
     }
 
-    // Takes the library's shortest form apart and writes it as PostgreSQL does: fixed for exponents -4 up to a limit, else scientific.
-    private static void WriteShortest(ReadOnlySpan<byte> text, int limit, IBufferWriter<byte> output)
+    // As PostgreSQL writes it: fixed for exponents -4 up to a limit, else scientific.
+    private static void WriteShortest(ReadOnlySpan<byte> digits, int exponent, bool negative, int limit, IBufferWriter<byte> output)
     {
-        Span<byte> digits = stackalloc byte[24];
-        int count = Digits(text, digits, out int exponent, out bool negative);
+        int count = digits.Length;
         Span<byte> span = output.GetSpan(40);
         int at = 0;
         if (negative)
@@ -205,11 +294,11 @@ internal static class FloatText
         }
         else if (exponent >= -4 && exponent < limit)
         {
-            at = Fixed(span, at, digits[..count], exponent);
+            at = Fixed(span, at, digits, exponent);
         }
         else
         {
-            at = Scientific(span, at, digits[..count], exponent);
+            at = Scientific(span, at, digits, exponent);
         }
 
         output.Advance(at);
@@ -316,6 +405,11 @@ internal static class FloatText
         if (v == 0)
         {
             return double.IsNegative(v) ? "-0" : "0";
+        }
+
+        if (!double.IsFinite(v))
+        {
+            return double.IsNaN(v) ? "NaN" : v > 0 ? "Infinity" : "-Infinity";
         }
 
         string text = v.ToString("E" + (precision - 1).ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);

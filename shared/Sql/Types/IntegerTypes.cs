@@ -129,7 +129,7 @@ internal sealed class CharType : PgType
     public override Datum Input(ReadOnlySpan<byte> text, int typeModifier, EvalContext context)
     {
         // \ooo stands for a byte that is no ASCII character.
-        if (text.Length == 4 && text[0] == (byte)'\\' && text[1] is >= (byte)'0' and <= (byte)'3'
+        if (text.Length == 4 && text[0] == (byte)'\\' && text[1] is >= (byte)'0' and <= (byte)'7'
             && text[2] is >= (byte)'0' and <= (byte)'7' && text[3] is >= (byte)'0' and <= (byte)'7')
         {
             return Datum.FromInt16((sbyte)(((text[1] - '0') << 6) | ((text[2] - '0') << 3) | (text[3] - '0')));
@@ -172,10 +172,11 @@ internal sealed class TidType : PgType
         int comma = s.IndexOf(',', StringComparison.Ordinal);
         var none = System.Globalization.NumberStyles.None;
         if (s.StartsWith('(') && s.EndsWith(')') && comma > 0
-            && uint.TryParse(s.AsSpan(1, comma - 1), none, null, out uint block)
+            && long.TryParse(s.AsSpan(1, comma - 1), System.Globalization.NumberStyles.AllowLeadingSign, null, out long block)
+            && block is >= int.MinValue and <= uint.MaxValue
             && ushort.TryParse(s.AsSpan(comma + 1, s.Length - comma - 2), none, null, out ushort offset))
         {
-            return From(new Tid(new BlockNumber(block), offset));
+            return From(new Tid(new BlockNumber((uint)block), offset));
         }
 
         throw InvalidInput(text);

@@ -75,6 +75,11 @@ internal sealed class IntervalType : PgType
         }
 
         int range = (typeModifier >> 16) & FullRange;
+        if (!Ranges.Any(r => r.Mask == range))
+        {
+            throw new PgException(SqlStates.InternalError, $"unrecognized interval typmod: {typeModifier}");
+        }
+
         v = range switch
         {
             Year => new IntervalValue(v.Months / 12 * 12, 0, 0),

@@ -156,7 +156,7 @@ internal static class NumericTranscendental
 
         int lnWeight = EstimateLnWeight(b);
         int roughScale = Math.Max(8 - lnWeight, 0);
-        double weight = ToDouble(NumericMath.Multiply(LnAt(b, roughScale), e));
+        double weight = ToDouble(NumericMath.Multiply(LnAt(b, roughScale), e).Round(roughScale));
         if (Math.Abs(weight) > MaxResultScale * 3.01)
         {
             return weight > 0 ? throw NumericValue.Overflow() : new NumericValue(0, NumericValue.MaxDisplayScale);
@@ -445,7 +445,7 @@ internal static class NumericTranscendental
     /// <summary>The nearest double; infinite when too large.</summary>
     public static double ToDouble(NumericValue v) => v.Kind switch
     {
-        NumericKind.NaN => double.NaN,
+        NumericKind.NaN => FloatType.NaN,
         NumericKind.PositiveInfinity => double.PositiveInfinity,
         NumericKind.NegativeInfinity => double.NegativeInfinity,
         _ => double.Parse(NumericType.Format(v), System.Globalization.CultureInfo.InvariantCulture),

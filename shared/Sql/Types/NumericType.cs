@@ -117,7 +117,7 @@ internal sealed class NumericType : PgType
             value = Math.Min((value * 10) + d, int.MaxValue);
         }
 
-        return value >= int.MaxValue / 2 ? throw InvalidInput(text) : (int)(negative ? -value : value);
+        return value >= int.MaxValue / 2 ? throw NumericValue.Overflow() : (int)(negative ? -value : value);
     }
 
     private static NumericValue? ParseSpecial(ReadOnlySpan<byte> s, bool negative)
@@ -335,7 +335,9 @@ internal sealed class NumericType : PgType
         BinaryOutput.Integer(h.Digits.Length, 2, output);
         BinaryOutput.Integer(h.Weight, 2, output);
         BinaryOutput.Integer((short)sign, 2, output);
-        BinaryOutput.Integer(h.Scale, 2, output);
+
+        // What PostgreSQL reads as the scale of an infinity's header.
+        BinaryOutput.Integer(h.Kind is NumericKind.PositiveInfinity or NumericKind.NegativeInfinity ? 32 : h.Scale, 2, output);
         foreach (short d in h.Digits)
         {
             BinaryOutput.Integer(d, 2, output);

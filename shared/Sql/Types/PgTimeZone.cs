@@ -17,6 +17,7 @@ public sealed class PgTimeZone
     private const long CycleSeconds = 146_097L * 86_400;
     private static readonly long MinSeconds = Instant.FromUtc(-9997, 1, 1, 0, 0).ToUnixTimeSeconds();
     private static readonly long MaxSeconds = Instant.FromUtc(9998, 1, 1, 0, 0).ToUnixTimeSeconds();
+    private static readonly long MaxAbbreviationSeconds = Instant.FromUtc(2040, 1, 1, 0, 0).ToUnixTimeSeconds();
     private static readonly ConcurrentDictionary<string, PgTimeZone?> Cache = new(StringComparer.OrdinalIgnoreCase);
     private static readonly Dictionary<string, string> Names = TzdbDateTimeZoneSource.Default.GetIds()
         .GroupBy(i => i, StringComparer.OrdinalIgnoreCase).ToDictionary(g => g.Key, g => g.First(), StringComparer.OrdinalIgnoreCase);
@@ -109,6 +110,48 @@ public sealed class PgTimeZone
             first = following;
         }
     }
+
+    /// <summary>Whether the offset never changes.</summary>
+    public bool HasFixedOffset => _zone is null || _zone.MinOffset == _zone.MaxOffset;
+
+    /// <summary>
+    /// Seconds east of UTC that an abbreviation means at a local time: in the latest interval that has it, else the first later one; the zone's own
+    /// offset when it is never used.
+    /// </summary>
+    public int OffsetOfAbbreviation(string abbreviation, long local)
+    {
+        int zoneOffset = OffsetForLocal(local);
+        if (_zone is null)
+        {
+            return zoneOffset;
+        }
+
+        Instant at = Instant.FromUnixTimeSeconds(Math.Clamp(((local / PerSecond) - zoneOffset) + UnixEpochSeconds, MinSeconds, MaxSeconds));
+        int? earlier = null;
+        foreach (ZoneInterval i in _zone.GetZoneIntervals(new Interval(null, Instant.FromUnixTimeSeconds(MaxAbbreviationSeconds))))
+        {
+            if (i.Name != abbreviation)
+            {
+                continue;
+            }
+
+            if (earlier is not null && i.HasStart && i.Start > at)
+            {
+                break;
+            }
+
+            earlier = i.WallOffset.Seconds;
+            if (i.HasStart && i.Start > at)
+            {
+                break;
+            }
+        }
+
+        return earlier ?? zoneOffset;
+    }
+
+    /// <summary>The same for an instant.</summary>
+    public int OffsetOfAbbreviationAt(string abbreviation, long utc) => OffsetOfAbbreviation(abbreviation, utc + (OffsetAt(utc) * PerSecond));
 
     public override string ToString() => Name;
 
@@ -232,7 +275,12 @@ public sealed class PgTimeZone
         return span;
     }
 
-    private static long FromUnix(Instant instant, long shift) => (instant.ToUnixTimeSeconds() + shift - UnixEpochSeconds) * PerSecond;
+    // Saturates: an interval may end beyond the last moment that there is.
+    private static long FromUnix(Instant instant, long shift)
+    {
+        Int128 v = ((Int128)instant.ToUnixTimeSeconds() + shift - UnixEpochSeconds) * PerSecond;
+        return v > long.MaxValue ? long.MaxValue : v < long.MinValue ? long.MinValue : (long)v;
+    }
 
     /// <summary>An interval in which the offset is the same; times are UTC.</summary>
     private sealed record Span(long Start, long End, int Offset, string Abbreviation, bool Daylight);

@@ -38,7 +38,7 @@ public static partial class TypeRegistry
             new TimeTzType { Id = 1266, Name = "time with time zone", Length = 12, ByValue = false, Alignment = 8, ArrayId = 1270 },
             new NumericType { Id = 1700, Name = "numeric", Length = -1, ByValue = false, ArrayId = 1231 },
             new TextType(limited: false) { Id = 1790, Name = "refcursor", Length = -1, ByValue = false, ArrayId = 2201 },
-            new CStringType { Id = 2275, Name = "cstring", Length = -2, ByValue = false, Alignment = 1 },
+            new CStringType { Id = 2275, Name = "cstring", Length = -2, ByValue = false, Alignment = 1, ArrayId = 1263 },
             new VoidType { Id = 2278, Name = "void", Length = 4, ByValue = true },
             new RegType(RegKind.Proc) { Id = 24, Name = "regproc", Length = 4, ByValue = true, ArrayId = 1008 },
             new RegType(RegKind.Procedure) { Id = 2202, Name = "regprocedure", Length = 4, ByValue = true, ArrayId = 2207 },
