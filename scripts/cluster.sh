@@ -63,14 +63,15 @@ C
     ;;
   kill)
     [ $# = 1 ] || die "usage: cluster.sh kill DIR NODE"
-    read -r pid _ < "$DIR/$1/process" || die "node $1 does not run"
-    node_alive "$1" && as_pg kill -KILL "$pid"
+    node_alive "$1" || die "node $1 does not run"
+    read -r pid _ < "$DIR/$1/process"
+    as_pg kill -KILL "$pid"
     for _ in $(seq 100); do node_alive "$1" || break; sleep 0.05; done
     say "killed $1 (process $pid)"
     ;;
   status)
     stage_programs
-    as_pg "$BIN/sharedstorage" status --peers "$(node_setting writer sharedstorage.peers)" "$@"
+    as_pg "$BIN/sharedstorage" status --peers "$(node_setting "$(nodes | head -1)" sharedstorage.peers)" "$@"
     ;;
   psql)
     [ $# -ge 1 ] || die "usage: cluster.sh psql DIR NODE [ARGS]"

@@ -26,24 +26,24 @@ former=$(nodes_by_role writer | head -1)
 serving=$(python3 -c 'import json,sys; w=[n for n in json.load(open(sys.argv[1])) if n["role"]=="writer" and n["state"]=="open"]; w.sort(key=lambda n:-n["epoch"]); print(w[0]["name"] if w else "")' "$json")
 
 if [ -n "$serving" ]; then
-  say "the writer is $serving and answers: no promotion is needed"
+  say "node $serving is the writer and answers: no promotion is needed"
   promoted=$serving
   if [ "$serving" = "$former" ] && [ -z "$to" ]; then exit 0; fi
-  [ -z "$to" ] || [ "$to" = "$serving" ] || die "$serving is a healthy writer: a planned change of writer is a switchover, not a failover"
+  [ -z "$to" ] || [ "$to" = "$serving" ] || die "node $serving is a healthy writer: a planned change of writer is a switchover, not a failover"
 else
   # The fittest reader: promotable, and the furthest in the log.
   pick=$(python3 - "$json" "$to" <<'P'
 import json, sys
 def lsn(s):
     a, b = s.split("/"); return int(a, 16) << 32 | int(b, 16)
-c = [n for n in json.load(open(sys.argv[1])) if n["role"] == "reader" and n["promotable"] and n["state"] in ("active", "frozen")]
+c = [n for n in json.load(open(sys.argv[1])) if n["role"] == "reader" and n["promotable"] and n["state"] in ("active", "activated", "frozen", "expired")]
 if sys.argv[2]: c = [n for n in c if n["name"] == sys.argv[2]]
 c.sort(key=lambda n: (-lsn(n["applied"]), n["name"]))
 print(c[0]["name"] if c else "")
 P
 )
   [ -n "$pick" ] || die "no reader can be promoted${to:+ (asked for $to)}"
-  say "writer $former does not answer; $pick is the fittest reader (applied $(json_field "$json" "$pick" applied))"
+  say "the writer, node $former, does not answer; node $pick is the fittest reader (applied $(json_field "$json" "$pick" applied))"
   if [ -n "$dry" ]; then
     say "dry run: would call $fence $DIR $former, promote $pick, and start $former as a reader"
     exit 0
@@ -61,5 +61,5 @@ for n in $(nodes_by_role writer); do
   [ "$n" = "$promoted" ] || echo reader | as_pg tee "$DIR/$n/role" >/dev/null
 done
 for n in $(nodes); do node_alive "$n" || node_start "$n"; done
-say "the writer is $promoted, port $(node_setting "$promoted" port)"
-status
+say "node $promoted is the writer now, port $(node_setting "$promoted" port)"
+as_pg "$BIN/sharedstorage" status --peers "$peers"
