@@ -11,7 +11,7 @@ say "== build the programs"
 scripts/build.sh
 
 say "== build the tests, warnings as errors"
-dotnet build SharedStorage.sln -nologo -v q -m:2
+dotnet build SharedStorage.sln -c Release -nologo -v q -m:2
 
 say "== formatting"
 dotnet format whitespace --folder --verify-no-changes --exclude '**/obj' --exclude '**/bin' --exclude out
@@ -23,7 +23,7 @@ for project in tests/*/*.csproj; do
   grep -q '<IsTestProject>true' "$project" || continue
   name=$(basename "$project" .csproj)
   say "== $name ($((SECONDS - start)) s so far)"
-  timeout 1200 dotnet test "$project" --no-build -nologo -v q --logger "trx;LogFileName=$results/$name.trx" || status=1
+  timeout 1200 dotnet test "$project" -c Release --no-build -nologo -v q --logger "trx;LogFileName=$results/$name.trx" || status=1
 done
 
 # The counts come from the result files, so that a project that died before it reported counts as a failure.
