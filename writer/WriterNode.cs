@@ -40,6 +40,7 @@ public sealed class WriterNode(NodeEnvironment environment) : INode
         DataDirectoryCheck.CheckNoBackup(data);
         FormerWriter former = WriterClaim.Await(data, environment.Settings.Lease.Lease, environment.Time, CancellationToken.None);
         _engine = NodeEngine.Open(environment);
+        DataDirectoryCheck.CheckLeftovers(data, _engine.Control.State == Format.Control.ClusterState.ShutDown);
         _control = new ControlServer(IPAddress.Loopback, (int)environment.Settings.Number("sharedstorage.control_port"), () => _service, environment.Logs);
         ulong epoch = new Epochs(data).Claim(environment.NodeName);
         int port = (int)environment.Settings.Number("port");
@@ -54,7 +55,7 @@ public sealed class WriterNode(NodeEnvironment environment) : INode
         _role = WriterRole.Open(environment, _engine, _lease, new OpeningMode(
             NewTimeline: !former.ProvenDead && !foreign, clean, foreign, "the former writer is not proven dead"));
         SqlNode node = NodeSql.Create(environment, _engine, () => _server, checkMayAnswer: null);
-        NodeSql.OpenForWrites(node, _engine, _role.Log, _role.Oids, _role.CheckpointNow);
+        NodeSql.OpenForWrites(node, _engine, _role.Log, _role.Oids, _role.CheckpointNow, _role.CutHistory);
         _server = new PgServer(node, new PgServerOptions { Port = port, MaxConnections = (int)environment.Settings.Number("max_connections") }, Admit, environment.Logs.CreateLogger("sessions"));
         _service = new WriterService(_role.Channel, Self, _engine.Transactions.WaitForVisible, () => _engine.Transactions.Visible);
         _open = true;

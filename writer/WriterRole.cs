@@ -17,6 +17,7 @@ using SharedStorage.Writer.Checkpoint;
 using SharedStorage.Writer.Fencing;
 using SharedStorage.Writer.Files;
 using SharedStorage.Writer.Flush;
+using SharedStorage.Writer.Vacuum;
 
 namespace SharedStorage.Writer;
 
@@ -36,6 +37,7 @@ public sealed class WriterRole : IDisposable
     private readonly NodeEngine _engine;
     private readonly WriterLease _lease;
     private readonly ILogger _log;
+    private readonly HistoryCut _history;
     private readonly GatedShortening _shortening;
     private readonly SteadyFlush _steady;
     private readonly CheckpointLoop _checkpoints;
@@ -52,6 +54,7 @@ public sealed class WriterRole : IDisposable
         string data = environment.DataDirectory;
         Removals = new RemovalQueue(data, engine.Files, engine.Pool, () => Lsn.Min(gate.LowestApplied, engine.Transactions.Horizon)) { MayWrite = () => lease.IsHeld };
         Oids = new OidCounter(engine.Effects.NextOid);
+        _history = new HistoryCut(engine);
         _shortening = new GatedShortening(engine.Storage, wal, gate, () => lease.IsHeld);
         engine.Storage.Shortening = _shortening;
         var parts = new CheckpointParts
@@ -164,6 +167,9 @@ public sealed class WriterRole : IDisposable
 
     /// <summary>CHECKPOINT.</summary>
     public void CheckpointNow() => _checkpoints.RequestAndWait();
+
+    /// <summary>After VACUUM: what clog and multixacts no longer need goes.</summary>
+    public void CutHistory() => _history.Run();
 
     /// <summary>A clean stop, after the sessions have ended: shutdown checkpoint, lease released.</summary>
     public void Stop()

@@ -56,7 +56,7 @@ public sealed class PromotedRole : IDisposable
         role = WriterRole.Open(environment, engine, lease, new OpeningMode(NewTimeline: true, CleanStart: false, Foreign: false, $"promotion of {environment.NodeName}"));
         var pid = new PostmasterPid(data, pgPort);
         pid.Write("ready");
-        NodeSql.OpenForWrites(sql, engine, role.Log, role.Oids, role.CheckpointNow);
+        NodeSql.OpenForWrites(sql, engine, role.Log, role.Oids, role.CheckpointNow, role.CutHistory);
         serve(new WriterService(role.Channel, () => WriterStatus.Of(environment, engine, role, pgPort, controlPort, open: true), engine.Transactions.WaitForVisible, () => engine.Transactions.Visible));
         var reply = new PromoteReply { Epoch = epoch, Timeline = role.Log.Timeline.Value, SwitchLsn = switchPoint.Value };
         return new PromotedRole(environment, engine, lease, role, pid, controlPort, pgPort, reply);

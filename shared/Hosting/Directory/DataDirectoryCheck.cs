@@ -95,6 +95,30 @@ public static partial class DataDirectoryCheck
         }
     }
 
+    /// <summary>
+    /// Refuses what an unclean stop of stock PostgreSQL may leave and this server does not replay yet: unlogged relations that must be reset (R16), and prepared transactions.
+    /// </summary>
+    public static void CheckLeftovers(string dataDirectory, bool cleanlyStopped)
+    {
+        string twoPhase = Path.Combine(dataDirectory, "pg_twophase");
+        if (System.IO.Directory.Exists(twoPhase) && System.IO.Directory.EnumerateFiles(twoPhase).Any())
+        {
+            throw new PgException(SqlStates.FeatureNotSupported, "prepared transactions are not supported yet")
+            {
+                Hint = "Start PostgreSQL 15 on the directory, and commit or roll back what pg_prepared_xacts lists.",
+            };
+        }
+
+        string databases = Path.Combine(dataDirectory, "base");
+        if (!cleanlyStopped && System.IO.Directory.EnumerateDirectories(databases).SelectMany(d => System.IO.Directory.EnumerateFiles(d, "*_init")).Any())
+        {
+            throw new PgException(SqlStates.FeatureNotSupported, "resetting unlogged relations after an unclean stop is not supported yet")
+            {
+                Hint = "Start and stop PostgreSQL 15 on the directory once: it resets them.",
+            };
+        }
+    }
+
     private static void CheckVersion(string dataDirectory)
     {
         string path = Path.Combine(dataDirectory, "PG_VERSION");

@@ -30,10 +30,11 @@ public static class NodeSql
     };
 
     /// <summary>The node has become the writer: sessions may change data from now on.</summary>
-    public static void OpenForWrites(SqlNode node, NodeEngine engine, WalInserter wal, OidCounter oids, Action checkpoint)
+    public static void OpenForWrites(SqlNode node, NodeEngine engine, WalInserter wal, OidCounter oids, Action checkpoint, Action vacuumFinished)
     {
         engine.Storage.NewOid = () => oids.Next(wal);
         node.Oids = oids;
         node.Checkpoint = checkpoint;
+        node.VacuumFinished = vacuumFinished;
     }
 }
