@@ -176,7 +176,7 @@ public sealed class StockPostgres : IDisposable
         return root;
     }
 
-    private static bool IsRoot => geteuid() == 0;
+    public static bool IsRoot => geteuid() == 0;
 
     private string[] Connection() => ["-h", "127.0.0.1", "-p", Port.ToString(CultureInfo.InvariantCulture), "-U", "postgres"];
 
@@ -222,14 +222,14 @@ public sealed class StockPostgres : IDisposable
             : [];
     }
 
-    private static int FreePort()
+    internal static int FreePort()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
-    private static string Run(string program, string[] arguments, bool asCaller = false)
+    internal static string Run(string program, string[] arguments, bool asCaller = false)
     {
         (int code, string output, string error) = TryRun(program, arguments, asCaller);
         return code == 0
@@ -237,7 +237,7 @@ public sealed class StockPostgres : IDisposable
             : throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} ended with {code}:\n{error}{output}");
     }
 
-    private static (int ExitCode, string Output, string Error) TryRun(string program, string[] arguments, bool asCaller = false)
+    internal static (int ExitCode, string Output, string Error) TryRun(string program, string[] arguments, bool asCaller = false)
     {
         ProcessStartInfo info = asCaller ? new ProcessStartInfo(program, arguments) : AsPostgres(program, arguments);
         info.RedirectStandardOutput = true;
@@ -249,7 +249,7 @@ public sealed class StockPostgres : IDisposable
         return (process.ExitCode, output, error.GetAwaiter().GetResult());
     }
 
-    private static ProcessStartInfo AsPostgres(string program, string[] arguments)
+    internal static ProcessStartInfo AsPostgres(string program, string[] arguments)
     {
         // setpriv replaces itself by the program, so signals and process ids need no detour.
         ProcessStartInfo info = IsRoot
