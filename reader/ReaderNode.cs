@@ -29,6 +29,11 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
     private PromotedRole? _promoted;
     private volatile ClusterBase _service = new StartingService();
     private int _promoting;
+    private ulong _floor;
+
+    /// <summary>What statements that run when the writer is met again get to end; far less than a lease.</summary>
+    private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan Step = TimeSpan.FromMilliseconds(5);
 
     private sealed class StartingService : ClusterBase;
 
@@ -85,26 +90,45 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
             Fatal = true,
         };
 
-    /// <summary>I8: asked before each snapshot.</summary>
+    /// <summary>I8, R4: asked before each snapshot. Coming back to a writer takes the time to apply up to the floor: a query waits for that, for one lease at most.</summary>
     private void CheckMayAnswer()
     {
-        if (_promoting == 0 && !_link!.MayServe)
+        long began = environment.Time.GetTimestamp();
+        while (_promoting == 0 && !(_link!.MayServe && _engine!.Applied.Value >= Floor))
         {
-            throw new PgException(SqlStates.CannotConnectNow, "the reader does not answer queries now: it has no lease")
+            bool returning = _link.State is Control.Leases.LeaseState.Activated or Control.Leases.LeaseState.Frozen;
+            if (!returning || environment.Time.GetElapsedTime(began) > environment.Settings.Lease.Lease)
             {
-                Detail = $"It is {_link.State.ToString().ToLowerInvariant()} at {_engine!.Applied.Value}.",
-            };
+                throw new PgException(SqlStates.CannotConnectNow, "the reader does not answer queries now: it has no lease")
+                {
+                    Detail = $"It is {_link.State.ToString().ToLowerInvariant()} at {_engine!.Applied.Value}.",
+                };
+            }
+
+            _engine!.Transactions.WaitForVisible(Floor, Step);
         }
     }
 
-    /// <summary>R4: snapshots below the floor end before anything is applied again. They are few: a reader that comes back has been without a writer.</summary>
+    /// <summary>
+    /// R4: snapshots below the floor end before anything is applied again. New ones wait from here on, so those that run are given a moment to end by themselves.
+    /// </summary>
     private void EndSnapshotsBelow(Lsn floor)
     {
-        if (_engine!.Transactions.LocalHorizon < floor && _engine.Transactions.HasSnapshotBelow(floor))
+        Volatile.Write(ref _floor, floor.Value);
+        long began = environment.Time.GetTimestamp();
+        while (_engine!.Transactions.LocalHorizon < floor && _engine.Transactions.HasSnapshotBelow(floor))
         {
-            _server?.TerminateAll(new PgException(SqlStates.SerializationFailure, "the snapshot of this session ended when the reader came back to its writer") { Fatal = true });
+            if (environment.Time.GetElapsedTime(began) > Grace)
+            {
+                _server?.TerminateAll(new PgException(SqlStates.SerializationFailure, "the snapshot of this session ended when the reader came back to its writer") { Fatal = true });
+                return;
+            }
+
+            _engine.Transactions.WaitForVisible(floor, Step);
         }
     }
+
+    private Lsn Floor => new(Volatile.Read(ref _floor));
 
     private bool FollowTimeline(TimelineId timeline)
     {
