@@ -176,7 +176,7 @@ public sealed partial class Analyzer
 
     private bool SameStorage(Oid a, Oid b) => TypeRow(a).TypByVal == TypeRow(b).TypByVal;
 
-    private ConstExpr CoerceLiteral(ConstExpr literal, Oid target, int typmod)
+    private Expr CoerceLiteral(ConstExpr literal, Oid target, int typmod)
     {
         Oid baseType = BaseType(target, out int baseTypmod);
         // For types whose length coercion truncates only when explicit the modifier is applied afterwards (only interval needs it at input).
@@ -195,12 +195,14 @@ public sealed partial class Analyzer
             }
         }
 
-        if (baseType != target)
+        var constant = new ConstExpr(value, baseType == target ? target : baseType, inputTypmod) { Collation = TypeCollation(baseType), Location = literal.Location };
+        if (baseType == target)
         {
-            throw PgException.NotSupported($"a literal of domain {FormatType(target)}");
+            return constant;
         }
 
-        return new ConstExpr(value, target, inputTypmod) { Collation = TypeCollation(target), Location = literal.Location };
+        Expr sized = CoerceTypmod(constant, baseType, baseTypmod, CallForm.ImplicitCast, CoercionContext.Implicit, false);
+        return new DomainExpr(sized, target, -1) { Collation = TypeCollation(target), Location = literal.Location };
     }
 
     private Expr CoerceRow(RowExpr row, Oid target, CoercionContext context, CallForm form, int location)

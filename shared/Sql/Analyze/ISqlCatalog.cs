@@ -56,7 +56,7 @@ public interface ISqlCatalog
 
     /// <summary>How text is ordered under a collation; the default one is the database's.</summary>
     Types.Collation? CollationOf(Oid collation);
-    bool DomainHasChecks(Oid domain);
+    IReadOnlyList<PgConstraint> DomainChecks(Oid domain);
 
     /// <summary>The order of a btree family between two types; null when it has none.</summary>
     Comparison<Format.Tuples.Datum>? CrossComparison(Oid family, Oid left, Oid right, Oid collation);

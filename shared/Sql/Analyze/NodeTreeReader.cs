@@ -122,6 +122,9 @@ internal sealed partial class NodeTreeReader(ISqlCatalog catalog)
                 return new SqlValueExpr((PgQuery.SQLValueFunctionOp)(n.Int("op") + 1), n.Oid("type"), (int)n.Int("typmod"));
             case "COERCETODOMAIN":
                 return new DomainExpr(Read(n["arg"]!), n.Oid("resulttype"), (int)n.Int("resulttypmod")) { Collation = n.Oid("resultcollid") };
+            case "COERCETODOMAINVALUE":
+                // Within a domain's check: the value that is tested.
+                return new CaseTestExpr(n.Oid("typeId"), (int)n.Int("typeMod")) { Collation = n.Oid("collation") };
             case "NEXTVALUEEXPR":
                 return new NextValueExpr(n.Oid("seqid"), n.Oid("typeId"));
             case "AGGREF":

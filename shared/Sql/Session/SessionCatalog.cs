@@ -46,7 +46,7 @@ internal sealed class SessionCatalog(CatalogView view) : ISqlCatalog
     public string? ViewTree(Oid id) => view.GetRules(id).FirstOrDefault(r => r.RuleName == "_RETURN")?.EvAction;
     public PgIndex? IndexRow(Oid index) => view.IndexRow(index);
     public PgStatistic? Statistic(Oid table, short column) => view.GetStatistic(table, column);
-    public bool DomainHasChecks(Oid domain) => view.ConstraintsOfType(domain).Count > 0;
+    public IReadOnlyList<PgConstraint> DomainChecks(Oid domain) => [.. view.ConstraintsOfType(domain).Where(c => c.ConType == 'c')];
     public Comparison<Datum>? CrossComparison(Oid family, Oid left, Oid right, Oid collation) => view.ComparisonOf(family, left, right, collation);
 
     public Collation? CollationOf(Oid collation)

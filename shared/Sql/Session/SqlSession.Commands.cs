@@ -34,6 +34,8 @@ public sealed partial class SqlSession
     internal void LockRelation(SessionCatalog catalog, Oid table, LockMode mode) => _node.Engine.Locks.Acquire(Current, TagOf(catalog, table), mode);
     internal void LockRelation(Relation relation, LockMode mode) => _node.Engine.Locks.Acquire(Current, LockTag.Relation(relation.LockDatabase, relation.Id), mode);
 
+    internal bool TryLockRelation(SessionCatalog catalog, Oid table, LockMode mode) => _node.Engine.Locks.TryAcquire(Current, TagOf(catalog, table), mode);
+
     internal Analyzer NewAnalyzer(SessionCatalog catalog, SourceText source) => new(NewContext(catalog, source, [], false, null));
 
     /// <summary>Resolves names with the catalogs as they are, again when they changed while a lock was waited for.</summary>

@@ -12,7 +12,7 @@ namespace SharedStorage.Sql.Session;
 /// <summary>PREPARE, EXECUTE, cursors, EXPLAIN (prepare.c, portalcmds.c).</summary>
 public sealed partial class SqlSession
 {
-    private const int OptionScroll = 0x0002, OptionHold = 0x0020;
+    private const int OptionNoScroll = 0x0004, OptionHold = 0x0020;
 
     private string RunPrepare(PreparedStatement outer, Pg.PrepareStmt s)
     {
@@ -120,41 +120,27 @@ public sealed partial class SqlSession
         {
             Parameters = parameters,
             IsCursor = true,
-            CanScroll = (s.Options & OptionScroll) != 0,
+            CanScroll = (s.Options & OptionNoScroll) == 0,
             WithHold = hold,
             Depth = _savepoints.Count,
         };
         Open(cursor);
         cursor.Description = cursor.Plan!.Description;
         statement.Description = cursor.Description;
-        if (hold || cursor.CanScroll)
+        cursor.Rows = [];
+        if (hold)
         {
-            ReadAll(cursor);
+            ReadTo(cursor, long.MaxValue);
         }
 
         _portals[s.Portalname] = cursor;
         return "DECLARE CURSOR";
     }
 
-    // What must outlive the transaction, or go backward, is read at once.
-    private static void ReadAll(Portal cursor)
-    {
-        cursor.Rows = [];
-        RowNode root = cursor.Executor!.Root;
-        int columns = cursor.Description!.Count;
-        while (root.Next())
-        {
-            cursor.Rows.Add(root.Output.Values.AsSpan(0, columns).ToArray());
-        }
-
-        cursor.AtEnd = true;
-        EndPortal(cursor);
-    }
-
     private string RunFetch(Portal portal, Pg.FetchStmt s)
     {
         Portal cursor = _portals.GetValueOrDefault(s.Portalname) ?? throw new PgException(SqlStates.InvalidCursorName, $"cursor \"{s.Portalname}\" does not exist");
-        List<Datum[]> rows = cursor.Rows is null ? FetchForward(cursor, s) : FetchKept(cursor, s);
+        List<Datum[]> rows = FetchRows(cursor, s);
         if (s.Ismove)
         {
             return string.Create(CultureInfo.InvariantCulture, $"MOVE {rows.Count}");
@@ -166,75 +152,69 @@ public sealed partial class SqlSession
         return portal.Tag;
     }
 
-    private static List<Datum[]> FetchForward(Portal cursor, Pg.FetchStmt s)
+    /// <summary>Reads on until so many rows are kept, or the end.</summary>
+    private static void ReadTo(Portal cursor, long rows)
     {
-        long skip = 0, take = s.HowMany;
-        switch (s.Direction)
+        if (cursor.Executor is not { } executor)
         {
-            case Pg.FetchDirection.FetchForward when s.HowMany >= 0:
-                break;
-            case Pg.FetchDirection.FetchRelative when s.HowMany > 0:
-                (skip, take) = (s.HowMany - 1, 1);
-                break;
-            case Pg.FetchDirection.FetchAbsolute when s.HowMany > cursor.Position:
-                (skip, take) = (s.HowMany - cursor.Position - 1, 1);
-                break;
-            default:
-                throw new PgException(SqlStates.ObjectNotInPrerequisiteState, "cursor can only scan forward") { Hint = "Declare it with SCROLL option to enable backward scan." };
+            return;
         }
 
-        var rows = new List<Datum[]>();
-        if (cursor.AtEnd || !cursor.IsOpen)
-        {
-            return rows;
-        }
-
-        RowNode root = cursor.Executor!.Root;
         int columns = cursor.Description!.Count;
-        while (rows.Count < take)
+        while (!cursor.AtEnd && cursor.Rows!.Count < rows)
         {
-            if (!root.Next())
+            if (!executor.Root.Next())
             {
                 cursor.AtEnd = true;
+                EndPortal(cursor);
                 break;
             }
 
-            cursor.Position++;
-            if (skip > 0)
-            {
-                skip--;
-                continue;
-            }
-
-            rows.Add(root.Output.Values.AsSpan(0, columns).ToArray());
+            cursor.Rows.Add(executor.Root.Output.Values.AsSpan(0, columns).ToArray());
         }
-
-        return rows;
     }
 
-    // Position p means: before row p (from 0); the current row is p - 1.
-    private static List<Datum[]> FetchKept(Portal cursor, Pg.FetchStmt s)
+    // Position p: the current row is p, counted from 1; 0 is before the first, the number of rows and one is after the last.
+    private static List<Datum[]> FetchRows(Portal cursor, Pg.FetchStmt s)
     {
         List<Datum[]> all = cursor.Rows!;
-        var rows = new List<Datum[]>();
         bool one = s.Direction is Pg.FetchDirection.FetchAbsolute or Pg.FetchDirection.FetchRelative;
-        if (one)
+        long position = cursor.Position;
+        bool backward = s.Direction switch
         {
-            long target = s.Direction == Pg.FetchDirection.FetchRelative ? cursor.Position + s.HowMany
-                : s.HowMany >= 0 ? s.HowMany : all.Count + 1 + s.HowMany;
-            cursor.Position = Math.Clamp(target, 0, all.Count + 1L);
-            if (cursor.Position >= 1 && cursor.Position <= all.Count)
-            {
-                rows.Add(all[(int)cursor.Position - 1]);
-            }
-
-            return rows;
+            Pg.FetchDirection.FetchBackward => s.HowMany > 0,
+            Pg.FetchDirection.FetchForward => s.HowMany < 0,
+            Pg.FetchDirection.FetchRelative => s.HowMany < 0,
+            _ => s.HowMany < 0 || s.HowMany < position,
+        };
+        if (backward && !cursor.CanScroll)
+        {
+            throw new PgException(SqlStates.ObjectNotInPrerequisiteState, "cursor can only scan forward") { Hint = "Declare it with SCROLL option to enable backward scan." };
         }
 
-        bool backward = s.Direction == Pg.FetchDirection.FetchBackward || s.HowMany < 0;
         long count = Math.Abs(s.HowMany == long.MinValue ? long.MaxValue : s.HowMany);
+        if (one || count == 0)
+        {
+            long target = s.Direction == Pg.FetchDirection.FetchAbsolute && count != 0 && s.HowMany > 0 ? s.HowMany : position + s.HowMany;
+            if (s.Direction == Pg.FetchDirection.FetchAbsolute && s.HowMany <= 0)
+            {
+                ReadTo(cursor, long.MaxValue);
+                target = s.HowMany == 0 ? 0 : all.Count + 1 + s.HowMany;
+            }
+
+            ReadTo(cursor, target);
+            cursor.Position = Math.Clamp(target, 0, all.Count + 1L);
+            return cursor.Position >= 1 && cursor.Position <= all.Count ? [all[(int)cursor.Position - 1]] : [];
+        }
+
+        var rows = new List<Datum[]>();
         while (rows.Count < count)
         {
+            if (!backward)
+            {
+                ReadTo(cursor, cursor.Position + 1);
+            }
+
             cursor.Position = Math.Clamp(cursor.Position + (backward ? -1 : 1), 0, all.Count + 1L);
             if (cursor.Position < 1 || cursor.Position > all.Count)
             {

@@ -469,7 +469,7 @@ public sealed partial class SqlSession
     {
         foreach (Portal portal in _portals.Values.ToArray())
         {
-            if (portal.Depth >= depth && !(portal.WithHold && portal.Rows is not null))
+            if (portal.Depth >= depth && !(portal.WithHold && portal.AtEnd))
             {
                 EndPortal(portal);
                 _portals.Remove(portal.Name);

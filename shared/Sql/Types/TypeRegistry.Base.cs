@@ -49,6 +49,8 @@ public static partial class TypeRegistry
             new RegType(RegKind.Namespace) { Id = 4089, Name = "regnamespace", Length = 4, ByValue = true, ArrayId = 4090 },
             new RegType(RegKind.Role) { Id = 4096, Name = "regrole", Length = 4, ByValue = true, ArrayId = 4097 },
             new RegType(RegKind.Collation) { Id = 4191, Name = "regcollation", Length = 4, ByValue = true, ArrayId = 4192 },
+            new AclItemType { Id = 1033, Name = "aclitem", Length = 12, ByValue = false, ArrayId = 1034 },
+            new RecordType { Id = 2249, Name = "record", Length = -1, ByValue = false, Alignment = 8, ArrayId = 2287 },
             new UuidType { Id = 2950, Name = "uuid", Length = 16, ByValue = false, Alignment = 1, ArrayId = 2951 },
             new LsnType { Id = 3220, Name = "pg_lsn", Length = 8, ByValue = true, Alignment = 8, ArrayId = 3221 },
             new Xid8Type { Id = 5069, Name = "xid8", Length = 8, ByValue = true, Alignment = 8, ArrayId = 271 },

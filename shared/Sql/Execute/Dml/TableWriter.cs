@@ -42,7 +42,7 @@ public sealed partial class TableWriter
                 throw PgException.NotSupported($"index \"{index.Relation.Name}\", which is no btree,");
             }
 
-            indexes.Add((new BtreeIndex(context.Engine, index), new IndexKeyMaker(context, compiler, table, index)));
+            indexes.Add((new BtreeIndex(context.Engine, index) { DescribeKey = DescribeKey }, new IndexKeyMaker(context, compiler, table, index)));
             NoteColumns(index);
         }
 
@@ -163,6 +163,22 @@ public sealed partial class TableWriter
     }
 
     internal string? SchemaName => _context.Catalog.Schema(Table.Namespace)?.NspName;
+
+    /// <summary>"(a, b)=(1, x)" for the detail of a unique violation.</summary>
+    private string? DescribeKey(IndexInfo index, Datum[] values)
+    {
+        var names = new List<string>();
+        var texts = new List<string>();
+        for (int i = 0; i < index.KeyCount; i++)
+        {
+            short column = index.Columns[i].HeapAttribute;
+            names.Add(column > 0 ? Table.Desc[column - 1].Name : _context.Eval.Catalogs.IndexDefinition(index.Relation.Id, i + 1, true) ?? "?");
+            Oid type = column > 0 ? Table.Desc[column - 1].TypeId : index.Columns[i].InputType;
+            texts.Add(values[i].IsNull ? "null" : Types.TypeRegistry.Get(type, _context.Eval.Catalogs).OutputText(values[i], _context.Eval));
+        }
+
+        return $"({string.Join(", ", names)})=({string.Join(", ", texts)})";
+    }
 
     /// <summary>The row in messages: "(1, abc, null)", long values cut at 64 bytes.</summary>
     private string Describe(Datum[] row)

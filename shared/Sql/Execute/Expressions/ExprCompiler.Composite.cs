@@ -453,13 +453,50 @@ public sealed partial class ExprCompiler
 
     private Evaluator CompileDomain(DomainExpr d, Env env)
     {
-        Catalog.Rows.PgType? type = context.Catalog.Type(d.Type);
-        if (type is { TypNotNull: false } && !context.Catalog.DomainHasChecks(d.Type))
+        Evaluator value = Compile(d.Arg, env);
+        var slot = new Slot { Values = new Datum[1] };
+        var tests = new List<(string Domain, string? Constraint, Evaluator? Test)>();
+        Slot? saved = _caseSlot;
+        _caseSlot = slot;
+        // A domain over a domain has the checks of both.
+        for (Catalog.Rows.PgType? type = context.Catalog.Type(d.Type); type is { TypType: 'd' }; type = context.Catalog.Type(type.TypBaseType))
         {
-            return Compile(d.Arg, env);
+            if (type.TypNotNull)
+            {
+                tests.Add((type.TypName, null, null));
+            }
+
+            foreach (Catalog.Rows.PgConstraint c in context.Catalog.DomainChecks(type.Oid))
+            {
+                tests.Add((type.TypName, c.ConName, Compile(NodeTreeReader.ReadExpr(context.Catalog, c.ConBin!), env)));
+            }
         }
 
-        throw PgException.NotSupported($"constraints of domain {type?.TypName}");
+        _caseSlot = saved;
+        if (tests.Count == 0)
+        {
+            return value;
+        }
+
+        return new FuncEval(() =>
+        {
+            Datum result = value.Eval();
+            slot.Values[0] = result;
+            foreach ((string domain, string? constraint, Evaluator? test) in tests)
+            {
+                if (test is null && result.IsNull)
+                {
+                    throw new PgException(SqlStates.NotNullViolation, $"domain {domain} does not allow null values") { DataType = domain };
+                }
+
+                if (test?.Eval() is { IsNull: false, Bool: false })
+                {
+                    throw new PgException(SqlStates.CheckViolation, $"value for domain {domain} violates check constraint \"{constraint}\"") { DataType = domain, Constraint = constraint };
+                }
+            }
+
+            return result;
+        });
     }
 }
 
