@@ -9,12 +9,15 @@ namespace SharedStorage.Sql.Analyze;
 /// <summary>SQL text of stored expressions (ruleutils.c), for pg_get_expr and its like. Columns are named by one table.</summary>
 internal sealed class Deparser(ISqlCatalog catalog, ITypeInput types, IReadOnlyList<Oid> searchPath, Relation? table, bool pretty)
 {
-    public string Write(Expr e) => Write(e, false);
+    public string Write(Expr e) => Write(e, false, false);
+
+    private string Write(Expr e, bool nested) => Write(e, nested, false);
 
     private string Type(Oid type, int typmod) => TypeNames.Format(catalog, type, typmod, searchPath);
 
     /// <param name="nested">Within an operator or the like: parentheses where they may be needed.</param>
-    private string Write(Expr e, bool nested)
+    /// <param name="casts">Implicit casts are written too, as within operators and calls.</param>
+    private string Write(Expr e, bool nested, bool casts)
     {
         switch (e)
         {
@@ -23,7 +26,7 @@ internal sealed class Deparser(ISqlCatalog catalog, ITypeInput types, IReadOnlyL
             case VarExpr v:
                 return v.Column > 0 && table is not null ? TypeNames.Quote(table.Desc[v.Column - 1].Name) : throw PgException.NotSupported("this column in a stored expression");
             case FuncExpr f:
-                return Function(f, nested);
+                return Function(f, nested, casts);
             case OpExpr o:
                 return Operator(o, nested);
             case BoolExpr { Operation: BoolOperation.Not } b:
@@ -45,13 +48,13 @@ internal sealed class Deparser(ISqlCatalog catalog, ITypeInput types, IReadOnlyL
                 };
                 return Parens($"{Write(t.Arg, true)} IS {test}", nested);
             case ArrayOpExpr a:
-                return Parens($"{Write(a.Scalar, true)} {a.Operator.OprName} {(a.IsAny ? "ANY" : "ALL")} ({Write(a.Array, true)})", nested);
+                return Parens($"{Write(a.Scalar, true, true)} {a.Operator.OprName} {(a.IsAny ? "ANY" : "ALL")} ({Write(a.Array, true, true)})", nested);
             case RelabelExpr r:
-                return r.Form == CallForm.ImplicitCast ? Write(r.Arg, nested) : Cast(r.Arg, r.Type, r.Typmod);
+                return r.Form == CallForm.ImplicitCast && !casts ? Write(r.Arg, nested) : Cast(r.Arg, r.Type, r.Typmod);
             case IoCoerceExpr io:
-                return io.Form == CallForm.ImplicitCast ? Write(io.Arg, nested) : Cast(io.Arg, io.Type, -1);
+                return io.Form == CallForm.ImplicitCast && !casts ? Write(io.Arg, nested) : Cast(io.Arg, io.Type, -1);
             case ArrayCoerceExpr a:
-                return a.Form == CallForm.ImplicitCast ? Write(a.Arg, nested) : Cast(a.Arg, a.Type, a.Typmod);
+                return a.Form == CallForm.ImplicitCast && !casts ? Write(a.Arg, nested) : Cast(a.Arg, a.Type, a.Typmod);
             case DomainExpr d:
                 return Cast(d.Arg, d.Type, d.Typmod);
             default:
@@ -96,8 +99,13 @@ internal sealed class Deparser(ISqlCatalog catalog, ITypeInput types, IReadOnlyL
 
     private string Cast(Expr arg, Oid type, int typmod)
     {
+        if (arg is ConstExpr { Typmod: -1 } c && c.Type == type)
+        {
+            return $"{Literal(c)}::{Type(type, typmod)}";
+        }
+
         string inner = Write(arg, true);
-        return arg is ConstExpr c ? $"{Literal(c)}::{Type(type, typmod)}" : $"{(pretty && inner[0] != '(' ? $"{inner}" : inner[0] == '(' ? inner : $"({inner})")}::{Type(type, typmod)}";
+        return $"{(pretty || inner[0] == '(' ? inner : $"({inner})")}::{Type(type, typmod)}";
     }
 
     private string Constant(ConstExpr c)
@@ -138,14 +146,14 @@ internal sealed class Deparser(ISqlCatalog catalog, ITypeInput types, IReadOnlyL
         return result.ToString();
     }
 
-    private string Function(FuncExpr f, bool nested)
+    private string Function(FuncExpr f, bool nested, bool casts)
     {
-        if (f.Form == CallForm.ImplicitCast)
+        if (f.Form == CallForm.ImplicitCast && !casts)
         {
             return Write(f.Args[0], nested);
         }
 
-        if (f.Form == CallForm.ExplicitCast)
+        if (f.Form is CallForm.ExplicitCast or CallForm.ImplicitCast)
         {
             return Cast(f.Args[0], f.Type, f.Typmod);
         }
@@ -162,7 +170,7 @@ internal sealed class Deparser(ISqlCatalog catalog, ITypeInput types, IReadOnlyL
 
         string name = TypeNames.Quote(f.Proc.ProName);
         name = visible ? name : $"{TypeNames.Quote(catalog.Schema(f.Proc.ProNamespace)?.NspName ?? "")}.{name}";
-        return $"{name}({List(f.Args)})";
+        return $"{name}({string.Join(", ", f.Args.Select(a => Write(a, false, true)))})";
     }
 
     private string Operator(OpExpr o, bool nested)
@@ -173,7 +181,7 @@ internal sealed class Deparser(ISqlCatalog catalog, ITypeInput types, IReadOnlyL
         }
 
         string sign = o.Kind == OperatorKind.Distinct ? "IS DISTINCT FROM" : o.Operator.OprName;
-        string text = o.Args.Count == 1 ? $"{sign} {Write(o.Args[0], true)}" : $"{Write(o.Args[0], true)} {sign} {Write(o.Args[1], true)}";
+        string text = o.Args.Count == 1 ? $"{sign} {Write(o.Args[0], true, true)}" : $"{Write(o.Args[0], true, true)} {sign} {Write(o.Args[1], true, true)}";
         return Parens(text, nested);
     }
 

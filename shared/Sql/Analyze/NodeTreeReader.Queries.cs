@@ -37,6 +37,13 @@ internal sealed partial class NodeTreeReader
                 ? new VarExpr(v.Entry, v.Column, v.Type, v.Typmod, v.LevelsUp + levelsUp) { Collation = v.Collation } : null);
         }
 
+        if (column == 0 && level is not null)
+        {
+            // The whole row: its columns together.
+            EntryColumn[] all = [.. level.Query.Entry(entry).Columns];
+            return new RowExpr([.. all.Select((c, i) => (Expr)new VarExpr(entry, (short)(i + 1), c.Type, c.Typmod, levelsUp) { Collation = c.Collation })], type, [.. all.Select(c => c.Name)]);
+        }
+
         return new VarExpr(entry, column, type, typmod, levelsUp) { Collation = collation };
     }
 

@@ -92,6 +92,10 @@ public sealed class Env(Env? parent, Env? lateral)
         return level?.FindHere(v.Entry, v.Column);
     }
 
+    /// <summary>The place of a column of this query level that a plan promises to be there.</summary>
+    public SlotRef Require(int entry, short column) => FindHere(entry, column)
+        ?? throw new InvariantException("SQL", $"column {entry}.{column} is not among those of the input");
+
     /// <summary>An expression that was computed below.</summary>
     public SlotRef? Find(Expr expr)
     {

@@ -29,7 +29,7 @@ internal sealed class ModifyPlan(Query query, PlanNode input, IReadOnlyList<Expr
         }
         else
         {
-            SlotRef place = env.Find(new VarExpr(Query.ResultEntry, SystemColumn.PackedTid, default, -1, 0))!.Value;
+            SlotRef place = env.Require(Query.ResultEntry, SystemColumn.PackedTid);
             var columns = new SlotRef?[table.Desc.Count];
             for (int i = 0; i < columns.Length; i++)
             {

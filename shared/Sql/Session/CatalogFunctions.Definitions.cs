@@ -35,7 +35,7 @@ internal sealed partial class CatalogFunctions
         }
 
         Relation table = Catalog.Relation(row.IndRelId)!;
-        Deparser deparser = NewDeparser(table, true);
+        Deparser deparser = NewDeparser(table, pretty);
         Queue<Expr> expressions = new(row.IndExprs is null ? [] : NodeTreeReader.ReadExprs(Catalog, row.IndExprs));
         var keys = new List<string>();
         var included = new List<string>();

@@ -265,6 +265,15 @@ public sealed class SessionSettings
         return n.ToString(CultureInfo.InvariantCulture);
     }
 
+    /// <summary>The bare number of a setting with a unit.</summary>
+    internal static string InUnit(Setting s, string value)
+    {
+        int digits = value.TakeWhile(c => char.IsAsciiDigit(c) || c == '-').Count();
+        double factor = Factor(s.Unit, value[digits..]);
+        return long.TryParse(value[..digits], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long n) && !double.IsNaN(factor)
+            ? ((long)(n * factor)).ToString(CultureInfo.InvariantCulture) : value;
+    }
+
     /// <summary>A duration setting in milliseconds, from its text as SHOW prints it.</summary>
     public long Milliseconds(string name)
     {

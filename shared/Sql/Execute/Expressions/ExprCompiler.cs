@@ -106,6 +106,7 @@ public sealed partial class ExprCompiler(ExecContext context, Func<Query, Env, S
 
     internal SetFunction BindSet(FuncExpr f) =>
         SetFunctionRegistry.Bind(f.Proc.ProSrc, Binding(f.Proc, [.. f.Args.Select(a => a.Type)], f.Type, f.InputCollation, f.Variadic))
+            ?? SessionSetFunctions.Find(f.Proc.ProSrc, context.Catalog)
             ?? throw PgException.NotSupported($"set-returning function {f.Proc.ProName}");
 
     private Evaluator CompileCall(PgProc proc, IReadOnlyList<Expr> args, Oid result, Oid collation, bool variadic, Env env)

@@ -115,7 +115,7 @@ public sealed class MaterializeNode : ExecNode
     public MaterializeNode(ExecContext context, ExecNode input, IReadOnlyList<(int Entry, short Column)> columns, Env inputEnv)
     {
         (_context, _input, _columns) = (context, input, columns);
-        _places = [.. columns.Select(c => inputEnv.Find(new VarExpr(c.Entry, c.Column, default, -1, 0))!.Value)];
+        _places = [.. columns.Select(c => inputEnv.Require(c.Entry, c.Column))];
         _nullRow = Slot.NullRow(columns.Count);
     }
 
@@ -233,7 +233,7 @@ public sealed class HashJoinNode : ExecNode
         IReadOnlyList<(int Entry, short Column)> innerColumns, Env innerEnv)
     {
         (_context, _outer, _inner, _kind, _outerKeys, _innerKeys, _innerColumns) = (context, outer, inner, kind, outerKeys, innerKeys, innerColumns);
-        _innerPlaces = [.. innerColumns.Select(c => innerEnv.Find(new VarExpr(c.Entry, c.Column, default, -1, 0))!.Value)];
+        _innerPlaces = [.. innerColumns.Select(c => innerEnv.Require(c.Entry, c.Column))];
         _nullRow = Slot.NullRow(innerColumns.Count);
         _table = new Dictionary<Datum[], Entry>(new KeyComparer(keyTypes));
         _key = new Datum[outerKeys.Length];

@@ -121,7 +121,7 @@ public sealed class ColumnSortNode : ExecNode
     public ColumnSortNode(ExecContext context, ExecNode input, Env inputEnv, IReadOnlyList<(int Entry, short Column)> columns, Evaluator[] values, SortKey[] keys)
     {
         (_context, _input, _columns, _values, _keys) = (context, input, columns, values, keys);
-        _places = [.. columns.Select(c => inputEnv.Find(new VarExpr(c.Entry, c.Column, default, -1, 0))!.Value)];
+        _places = [.. columns.Select(c => inputEnv.Require(c.Entry, c.Column))];
     }
 
     public override void Open()
