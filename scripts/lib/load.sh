@@ -19,7 +19,12 @@ ask() { local n=$1; shift; as_pg env PGCONNECT_TIMEOUT=10 psql -X -q -A -t -v ON
 # Tables by stock pgbench: load_tables NODE SCALE
 load_tables() {
   local out
-  out=$(bench "$1" -i -q -s "$2" ${PGBENCH_INIT:+-I "$PGBENCH_INIT"} 2>&1) || { printf '%s\n' "$out" >&2; die "pgbench -i failed"; }
+  if ! out=$(bench "$1" -i -q -s "$2" 2>&1); then
+    # All steps but the vacuum, on a build that does not have it yet.
+    [[ $out == *"VACUUM is not supported"* ]] || { printf '%s\n' "$out" >&2; die "pgbench -i failed"; }
+    say "VACUUM is not supported yet: pgbench -i goes without its vacuum step"
+    out=$(bench "$1" -i -I dtgpf -q -s "$2" 2>&1) || { printf '%s\n' "$out" >&2; die "pgbench -i failed"; }
+  fi
   printf '%s\n' "$out" | tail -n 1
 }
 
