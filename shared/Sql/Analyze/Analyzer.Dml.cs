@@ -13,7 +13,7 @@ public sealed partial class Analyzer
 {
     private Relation OpenTarget(Pg.RangeVar range, string verb, out PgClass row)
     {
-        row = ResolveRelation(range);
+        row = ResolveRelation(range, true);
         if (row.RelKind is 'v')
         {
             throw new PgException(SqlStates.ObjectNotInPrerequisiteState, $"cannot {verb} view \"{row.RelName}\"")

@@ -84,7 +84,7 @@ public sealed partial class Analyzer
             }
         }
 
-        PgClass row = ResolveRelation(range);
+        PgClass row = ResolveRelation(range, true);
         string alias = range.Alias?.Aliasname ?? range.Relname;
         IReadOnlyList<Pg.Node>? names = range.Alias?.Colnames;
         if (row.RelKind == 'v')
@@ -121,10 +121,12 @@ public sealed partial class Analyzer
     }
 
     /// <summary>A relation by its written name.</summary>
+    /// <param name="range">The name.</param>
+    /// <param name="position">The error tells where it stands, as in queries; commands do not.</param>
     /// <exception cref="PgException">42P01: none of that name.</exception>
-    public PgClass ResolveRelation(Pg.RangeVar range) => FindRelation(range)
+    public PgClass ResolveRelation(Pg.RangeVar range, bool position = false) => FindRelation(range)
         ?? throw _context.Error(SqlStates.UndefinedTable,
-            $"relation \"{(range.Schemaname.Length > 0 ? range.Schemaname + "." : "")}{range.Relname}\" does not exist", range.Location);
+            $"relation \"{(range.Schemaname.Length > 0 ? range.Schemaname + "." : "")}{range.Relname}\" does not exist", position ? range.Location : -1);
 
     public PgClass? FindRelation(Pg.RangeVar range)
     {

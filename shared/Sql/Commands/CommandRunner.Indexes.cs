@@ -46,7 +46,7 @@ internal sealed partial class CommandRunner
             Included = included,
             Unique = s.Unique,
             NullsNotDistinct = s.NullsNotDistinct,
-            Predicate = predicate is null ? null : Catalog.NodeTrees.NodeList.Of([.. Conjuncts(predicate).Select(trees.Write)]),
+            Predicate = predicate is null ? null : trees.Write(predicate),
             Options = RelationOptions(s.Options, true),
             Tablespace = Tablespace(writer.View, s.TableSpace),
         };
@@ -61,13 +61,6 @@ internal sealed partial class CommandRunner
         {
             writer.CreateIndex(index, new IndexExpressions(compiler, relation, expressions, predicate));
         }
-    }
-
-    private static List<Expr> Conjuncts(Expr e)
-    {
-        var result = new List<Expr>();
-        Plan.Exprs.Conjuncts(e, result);
-        return result;
     }
 
     // PostgreSQL numbers columns of the same name: "lower", "lower1".

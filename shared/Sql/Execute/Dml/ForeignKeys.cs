@@ -97,28 +97,37 @@ internal sealed class ForeignKeys
             return;
         }
 
-        _context.Transaction.NextCommand();
         Snapshot saved = _context.Snapshot;
         try
         {
-            // Later commits count too, in read committed; in repeatable read the transaction's own moment.
-            using Snapshot now = _compiler.IsRepeatableRead() ? saved.WithCommand(_context.Transaction.Command) : _context.Transaction.TakeSnapshot();
-            _context.Snapshot = now;
             for (int i = 0; i < _actions.Count; i++)
             {
-                RunAction(_actions[i].Key, _actions[i].Old, _actions[i].New);
+                (PgConstraint key, Datum[] old, Datum[]? next) = _actions[i];
+                WithNewSnapshot(saved, () => RunAction(key, old, next));
             }
 
-            for (int i = 0; i < _checks.Count; i++)
+            WithNewSnapshot(saved, () =>
             {
-                CheckReference(_checks[i].Key, _checks[i].Row);
-            }
+                for (int i = 0; i < _checks.Count; i++)
+                {
+                    CheckReference(_checks[i].Key, _checks[i].Row);
+                }
+            });
         }
         finally
         {
             _context.Snapshot = saved;
             Clear();
         }
+    }
+
+    // Each action sees what those before it did. Later commits count too, in read committed; in repeatable read the transaction's own moment.
+    private void WithNewSnapshot(Snapshot statement, Action action)
+    {
+        _context.Transaction.NextCommand();
+        using Snapshot now = _compiler.IsRepeatableRead() ? statement.WithCommand(_context.Transaction.Command) : _context.Transaction.TakeSnapshot();
+        _context.Snapshot = now;
+        action();
     }
 
     private Datum[]? KeyOf(PgConstraint key, Datum[] row)
