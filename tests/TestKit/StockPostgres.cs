@@ -229,7 +229,7 @@ public sealed class StockPostgres : IDisposable
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
-    internal static string Run(string program, string[] arguments, bool asCaller = false)
+    public static string Run(string program, string[] arguments, bool asCaller = false)
     {
         (int code, string output, string error) = TryRun(program, arguments, asCaller);
         return code == 0
