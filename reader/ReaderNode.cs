@@ -96,7 +96,8 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
         long began = environment.Time.GetTimestamp();
         while (_promoting == 0 && !(_link!.MayServe && _engine!.Applied.Value >= Floor))
         {
-            bool returning = _link.State is Control.Leases.LeaseState.Activated or Control.Leases.LeaseState.Frozen;
+            bool returning = _link.State is Control.Leases.LeaseState.CatchingUp or Control.Leases.LeaseState.Activated or Control.Leases.LeaseState.Frozen
+                or Control.Leases.LeaseState.Active;
             if (!returning || environment.Time.GetElapsedTime(began) > environment.Settings.Lease.Lease)
             {
                 throw new PgException(SqlStates.CannotConnectNow, "the reader does not answer queries now: it has no lease")

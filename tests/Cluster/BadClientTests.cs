@@ -36,13 +36,13 @@ public sealed class BadClientTests
         Send(port, [0x3F, 0xFF, 0xFF, 0xFF, 0, 3, 0, 0]);
         Send(port, [0, 0, 0, 50, 0, 3, 0, 0, (byte)'u'], close: true);
 
-        // After a proper start: an unknown type; a query of one gigabyte; a query that stops in the middle.
+        // After a proper start: an unknown type; a query of one gigabyte; a query that stops in the middle; a Bind without its parts, which ends the message only.
         byte[] startup = Startup();
         Assert.Contains("08P01", Send(port, [.. startup, (byte)'?', 0, 0, 0, 4]), StringComparison.Ordinal);
         Assert.Contains("08P01", Send(port, [.. startup, (byte)'Q', 0x7F, 0xFF, 0xFF, 0xFF, 1, 2, 3]), StringComparison.Ordinal);
         Send(port, [.. startup, (byte)'Q', 0x3F, 0xFF, 0xFF, 0xFF, (byte)'s'], close: true);
         Send(port, [.. startup, (byte)'Q', 0, 0, 0, 100, (byte)'s'], close: true);
-        Assert.Contains("08P01", Send(port, [.. startup, (byte)'B', 0, 0, 0, 7, 1, 2, 3]), StringComparison.Ordinal);
+        Assert.Contains("08P01", Send(port, [.. startup, (byte)'B', 0, 0, 0, 7, 1, 2, 3, (byte)'S', 0, 0, 0, 4, (byte)'X', 0, 0, 0, 4]), StringComparison.Ordinal);
     }
 
     private static void DeepNesting(ClusterNode node)

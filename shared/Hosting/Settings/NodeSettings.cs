@@ -121,8 +121,8 @@ public sealed class NodeSettings
         yield return Count("max_connections", "100", "PostgreSQL's; each session has a thread", 1, 10_000);
         yield return Size("shared_buffers", "128MB", "PostgreSQL's", 8192, 1 << 20);
         yield return Size("wal_buffers", "16MB", "one segment: PostgreSQL's automatic value at its upper end", 8192, 256 << 10);
-        yield return Size("min_wal_size", "80MB", "PostgreSQL's: five segments", 1 << 20, 32 << 20);
-        yield return Size("max_wal_size", "1GB", "PostgreSQL's", 1 << 20, 32 << 20);
+        yield return Size("min_wal_size", "80MB", "PostgreSQL's: five segments; at least two of the smallest", 1 << 20, 2 << 20);
+        yield return Size("max_wal_size", "1GB", "PostgreSQL's", 1 << 20, 2 << 20);
         yield return Size("wal_keep_size", "0", "PostgreSQL's", 1 << 20, 0);
         yield return Time("checkpoint_timeout", "5min", "PostgreSQL's", 1000, 30_000);
         yield return new SettingDefinition("checkpoint_completion_target", "0.9", "PostgreSQL's: the writes of a checkpoint spread over this share of the time to the next");
