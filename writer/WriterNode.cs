@@ -47,7 +47,7 @@ public sealed class WriterNode(NodeEnvironment environment) : INode
         _lease = NewLease(environment, _engine, epoch, _control.Port, () => _role?.Log.Flushed ?? _engine.Applied.Value);
         _pid = new PostmasterPid(data, port);
         _pid.Write("starting");
-        
+
         // Whoever recovers or checkpoints after us does so beyond our durable end. So a mark of ours beyond the checkpoint says that we ran last, also before our first one.
         bool oursIsLast = former.Former is { } last && last.SystemIdentifier == _engine.Control.SystemIdentifier && last.Flushed > _engine.Control.CheckPointAt;
         bool foreign = !oursIsLast && !OwnCheckpoints.IsOurs(data, _engine.Control.CheckPointAt);
