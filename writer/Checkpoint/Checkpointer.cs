@@ -187,7 +187,8 @@ public sealed class Checkpointer(CheckpointParts parts, ControlFile control)
         FaultPoint.Hit("checkpoint-before-recycling");
         if (op == XlogOp.CheckpointOnline)
         {
-            parts.Log.RemoveOldSegments(Lsn.Min(point.Redo, parts.OldestWalNeeded()), point.Redo, previous);
+            // A reader that has read pg_control just before this update joins a moment later: the log since the checkpoint before is kept for it.
+            parts.Log.RemoveOldSegments(Lsn.Min(previous, parts.OldestWalNeeded()), point.Redo, previous);
         }
     }
 

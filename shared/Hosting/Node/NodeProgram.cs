@@ -75,7 +75,8 @@ public static class NodeProgram
             stop.Wait();
             if (failure() is not null)
             {
-                // I11: what is in memory may not be trusted any more; nothing is written on the way out.
+                // I11: what is in memory may not be trusted any more; nothing is written on the way out but the log's queue, which has the reason.
+                environment.Logs.Dispose();
                 Environment.Exit(Failed);
             }
 
