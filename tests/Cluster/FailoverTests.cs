@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text.RegularExpressions;
 using SharedStorage.Control.V1;
 using SharedStorage.Primitives;
 using SharedStorage.TestKit;
@@ -73,8 +74,9 @@ public sealed class FailoverTests
             Script("cluster.sh", "psql", directory, "writer", "-c", "insert into acknowledged values (1)", "postgres");
             Script("cluster.sh", "kill", directory, "writer");
             string said = Script("failover.sh", directory);
-            Assert.Contains("the writer is reader", said, StringComparison.Ordinal);
-            string promoted = said.Split("the writer is ")[^1].Split(',')[0];
+            Match now = Regex.Match(said, @"^node (reader\d+) is the writer now", RegexOptions.Multiline);
+            Assert.True(now.Success, said);
+            string promoted = now.Groups[1].Value;
             Script("cluster.sh", "psql", directory, promoted, "-c", "insert into acknowledged values (2)", "postgres");
             Assert.Contains("no promotion is needed", Script("failover.sh", directory), StringComparison.Ordinal);
             string status = Script("cluster.sh", "status", directory, "--json");
