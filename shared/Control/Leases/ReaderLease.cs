@@ -69,11 +69,6 @@ public sealed class ReaderLease(LeaseSettings settings)
         }
     }
 
-    /// <summary>
-    /// The frozen reader has met a writer again: the snapshots below the new floor have been ended by the caller, so it may apply again.
-    /// </summary>
-    public void Thaw() => State = LeaseState.CatchingUp;
-
     /// <param name="floor">No snapshot is opened below it (R4).</param>
     /// <param name="requestSent">When the request was sent: the lease counts from there.</param>
     public void ActivationGranted(Lsn floor, TimeSpan requestSent)

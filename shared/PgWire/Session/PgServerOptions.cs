@@ -19,7 +19,3 @@ public sealed record PgServerOptions
     /// <summary>Of a session thread: deep expressions recurse. Only what is used is committed by the system.</summary>
     public int StackSize { get; init; } = 8 << 20;
 }
-
-/// <summary>Whether new sessions may come in, asked at each startup packet.</summary>
-/// <param name="Reason">57P03 or the like; null lets the client in.</param>
-public readonly record struct Admission(Primitives.PgException? Reason);
