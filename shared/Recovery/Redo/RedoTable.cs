@@ -1,6 +1,10 @@
+using SharedStorage.Access.Brin.Redo;
 using SharedStorage.Access.Btree.Redo;
+using SharedStorage.Access.Generic.Redo;
+using SharedStorage.Access.Gist.Redo;
 using SharedStorage.Access.Heap.Redo;
 using SharedStorage.Access.Sequence.Redo;
+using SharedStorage.Access.Spgist.Redo;
 using SharedStorage.Buffers;
 using SharedStorage.Format.Pages;
 using SharedStorage.Primitives;
@@ -43,7 +47,11 @@ public sealed class RedoTable : IPageRedo
         Add(new(Rmgr.Heap2, Heap2Redo.Apply, Heap2Redo.ImpliedPages));
         Add(new(Rmgr.Heap, HeapRedo.Apply, HeapRedo.ImpliedPages));
         Add(new(Rmgr.Btree, BtreeRedo.Apply, null));
+        Add(new(Rmgr.Gist, GistRedo.Apply, null));
         Add(new(Rmgr.Sequence, (WalRecord r, int _, in BufferTag _, Page p) => SequenceRedo.Apply(r, p), null));
+        Add(new(Rmgr.Spgist, SpgistRedo.Apply, null));
+        Add(new(Rmgr.Brin, BrinRedo.Apply, null));
+        Add(new(Rmgr.Generic, GenericRedo.Apply, null));
         Add(new(Rmgr.LogicalMessage, null, null));
     }
 

@@ -1,5 +1,9 @@
 using System.Buffers.Binary;
+using SharedStorage.Access.Brin.Redo;
 using SharedStorage.Access.Btree.Redo;
+using SharedStorage.Access.Gist.Redo;
+using SharedStorage.Access.Spgist.Redo;
+using SharedStorage.Format.Index;
 using SharedStorage.Format.Pages;
 using SharedStorage.Format.Tuples;
 using SharedStorage.Primitives;
@@ -13,6 +17,12 @@ public enum PageKind
     Other,
     Heap,
     Btree,
+    Gist,
+
+    /// <summary>The left half of a split, in the record that completes it.</summary>
+    GistLeftChild,
+    Spgist,
+    Brin,
     Sequence,
     VisibilityMap,
 }
@@ -28,7 +38,7 @@ public static class PageMask
     private const int SequenceSpecial = 8;
     private const int BtreeSpecial = 16;
 
-    /// <summary>GiST, SP-GiST and hash pages have a special space like btree's and end with a number from here on.</summary>
+    /// <summary>GiST, SP-GiST, hash and bloom pages end with a number from here on; btree's, whose special space is like GiST's and hash's, do not.</summary>
     private const ushort FirstPageId = 0xFF80;
 
     /// <summary>The item number of a speculative row's ctid, which holds a token that is not logged (SpecTokenOffsetNumber).</summary>
@@ -38,10 +48,22 @@ public static class PageMask
     private const HeapInfoMask OtherHints = HeapInfoMask.XmaxCommitted | HeapInfoMask.XmaxInvalid | HeapInfoMask.ComboCid;
 
     /// <summary>The kind by the record that carries the page's image.</summary>
-    public static PageKind KindOf(Rmgr rmgr, in BufferTag tag) => tag.Fork == ForkNumber.VisibilityMap ? PageKind.VisibilityMap : rmgr switch
+    public static PageKind KindOf(WalRecord record, int blockId)
+    {
+        if (record.Rmgr == Rmgr.Gist)
+        {
+            return GistRedo.IsLeftChild(record, blockId) ? PageKind.GistLeftChild : PageKind.Gist;
+        }
+
+        return KindOf(record.Rmgr, record.Block(blockId).Tag);
+    }
+
+    private static PageKind KindOf(Rmgr rmgr, in BufferTag tag) => tag.Fork == ForkNumber.VisibilityMap ? PageKind.VisibilityMap : rmgr switch
     {
         Rmgr.Heap or Rmgr.Heap2 => PageKind.Heap,
         Rmgr.Btree => PageKind.Btree,
+        Rmgr.Spgist => PageKind.Spgist,
+        Rmgr.Brin => PageKind.Brin,
         Rmgr.Sequence => PageKind.Sequence,
         _ => PageKind.Other,
     };
@@ -64,6 +86,9 @@ public static class PageMask
             0 => PageKind.Heap,
             SequenceSpecial when BinaryPrimitives.ReadUInt32LittleEndian(page.SpecialSpace) == SequenceMagic => PageKind.Sequence,
             BtreeSpecial when BinaryPrimitives.ReadUInt16LittleEndian(page.Bytes[^2..]) < FirstPageId => PageKind.Btree,
+            GistOpaque.Size when GistPage.IsGist(page) => PageKind.Gist,
+            SpgistOpaque.Size when SpgistPage.IsSpgist(page) => PageKind.Spgist,
+            BrinPage.SpecialSize when BrinPage.IsBrin(page) => PageKind.Brin,
             _ => PageKind.Other,
         };
     }
@@ -84,6 +109,15 @@ public static class PageMask
                 return;
             case PageKind.Btree:
                 BtreeMask.Apply(page);
+                return;
+            case PageKind.Gist or PageKind.GistLeftChild when GistPage.IsGist(page):
+                GistMask.Apply(page, kind == PageKind.GistLeftChild);
+                return;
+            case PageKind.Spgist when SpgistPage.IsSpgist(page):
+                SpgistMask.Apply(page);
+                return;
+            case PageKind.Brin when BrinPage.IsBrin(page):
+                BrinMask.Apply(page);
                 return;
             case PageKind.Heap:
                 page.Header.Flags &= PageFlags.AllVisible;

@@ -197,7 +197,7 @@ public sealed class WalChecker : IDisposable
         }
 
         record.RestoreImage(id, _theirs);
-        PageKind kind = PageMask.KindOf(record.Rmgr, tag);
+        PageKind kind = PageMask.KindOf(record, id);
         int offset = kind == PageKind.VisibilityMap ? FirstBitTooMany(_ours, _theirs) : FirstDifference(kind, tag, _ours, _theirs);
         if (offset < Page.Size)
         {
