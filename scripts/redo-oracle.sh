@@ -65,6 +65,8 @@ bench -c "$CLIENTS" -T "$SECONDS_EACH" -b simple-update -M prepared
 bench -c "$CLIENTS" -T 2 -b select-only
 say "== DDL, TOAST, sequences, subtransactions, freeze, rewrites, databases"
 sql < "$ROOT/scripts/lib/redo-oracle.sql" >/dev/null
+say "== GiST, SP-GiST, BRIN and bloom indexes"
+sql < "$ROOT/scripts/lib/redo-oracle-indexes.sql" >/dev/null
 # A slot makes rewrites of catalogs log where their rows went. It holds back the horizon, so it is short-lived: else no deleted index page would be used again.
 sql -c "SELECT pg_create_logical_replication_slot('oracle', 'test_decoding')" >/dev/null
 sql -c "CREATE TABLE oracle_slot (i serial)" -c "DROP TABLE oracle_slot" -c "VACUUM FULL pg_class" -c "VACUUM FULL pg_attribute"
@@ -96,6 +98,14 @@ DELETE FROM oracle_churn WHERE k BETWEEN :a AND :a + 20;
 INSERT INTO oracle_churn SELECT i, md5(i::text) FROM generate_series(:a, :a + 20) i ON CONFLICT (k) DO UPDATE SET t = excluded.t || 'x';
 END;
 SQL
+as_pg tee "$WORK/shapes.sql" >/dev/null <<'SQL'
+\set a random(1, 3000)
+BEGIN;
+DELETE FROM oracle_shapes WHERE k BETWEEN :a AND :a + 5;
+INSERT INTO oracle_shapes SELECT i, point(i % 50, :a % 60), chr(200 + :a % 90) || repeat('x', i % 30) || :a, :a FROM generate_series(:a, :a + 8) i;
+END;
+SQL
+bench -n -c "$CLIENTS" -T "$SECONDS_EACH" -f "$WORK/shapes.sql" --max-tries=10
 bench -n -c "$CLIENTS" -T "$SECONDS_EACH" -f "$WORK/share.sql" -f "$WORK/key.sql" --max-tries=10
 bench -n -c "$CLIENTS" -T "$SECONDS_EACH" -f "$WORK/churn.sql" --max-tries=10
 sql -c "VACUUM" -c "CHECKPOINT"
@@ -106,7 +116,7 @@ sql -c "ALTER SYSTEM SET full_page_writes = on" -c "SELECT pg_reload_conf()" -c 
 sql -c "SELECT pg_backup_start('oracle', true)" -c "SELECT pg_backup_stop()" >/dev/null
 stop fast
 start -o "-c max_connections=90"
-as_pg "$PGBIN/pgbench" -h 127.0.0.1 -p "$PORT" -U postgres -n -c "$CLIENTS" -T 60 -f "$WORK/churn.sql" -b tpcb-like --max-tries=10 postgres >/dev/null 2>&1 &
+as_pg "$PGBIN/pgbench" -h 127.0.0.1 -p "$PORT" -U postgres -n -c "$CLIENTS" -T 60 -f "$WORK/churn.sql" -f "$WORK/shapes.sql" -b tpcb-like --max-tries=10 postgres >/dev/null 2>&1 &
 sleep "$((SECONDS_EACH / 2 + 1))"
 stop immediate
 wait
@@ -116,6 +126,11 @@ say "== freeze all databases: pg_xact and pg_multixact are truncated"
 sql -c "UPDATE pg_database SET datallowconn = true"
 as_pg "$PGBIN/vacuumdb" -h 127.0.0.1 -p "$PORT" -U postgres --all --freeze -q
 sql -c "CHECKPOINT"
+stop fast
+start -o "-c max_connections=90 -c wal_level=minimal -c max_wal_senders=0"
+sql < "$ROOT/scripts/lib/redo-oracle-minimal.sql" >/dev/null
+stop fast
+start -o "-c max_connections=90"
 sql -c "DELETE FROM oracle_churn" -c "VACUUM oracle_churn" -c "VACUUM oracle_churn" -c "VACUUM (FREEZE)" -c "ANALYZE" -c "SELECT pg_create_restore_point('end')" >/dev/null
 stop fast
 

@@ -1,7 +1,11 @@
 using System.Text.Json;
+using SharedStorage.Access.Brin.Redo;
 using SharedStorage.Access.Btree.Redo;
+using SharedStorage.Access.Generic.Redo;
+using SharedStorage.Access.Gist.Redo;
 using SharedStorage.Access.Heap.Redo;
 using SharedStorage.Access.Sequence.Redo;
+using SharedStorage.Access.Spgist.Redo;
 using SharedStorage.Format.Pages;
 using SharedStorage.Primitives;
 using SharedStorage.Recovery.Redo;
@@ -83,8 +87,20 @@ public sealed class WalcheckTests(WalcheckTests.Log log) : IClassFixture<Walchec
             server.Psql("SELECT nextval('early')");
             server.Pgbench("-i", "-s", "1", "-q", "--foreign-keys");
             server.Pgbench("-c", "4", "-t", "150", "-b", "tpcb-like", "-M", "prepared");
+            server.PsqlFile("""
+                CREATE EXTENSION bloom;
+                CREATE TABLE early_shapes (i int, t text, p point);
+                CREATE INDEX ON early_shapes USING gist (p);
+                CREATE INDEX ON early_shapes USING spgist (t);
+                CREATE INDEX ON early_shapes USING brin (i) WITH (pages_per_range = 1);
+                CREATE INDEX ON early_shapes USING bloom (i);
+                INSERT INTO early_shapes SELECT i, md5(i::text), point(i % 30, i % 7) FROM generate_series(1, 500) i;
+                SELECT brin_summarize_new_values('early_shapes_i_idx');
+                INSERT INTO early_shapes SELECT i, md5(i::text), point(i % 30, i % 7) FROM generate_series(1, 500) i;
+                """);
             Early = Lsn.Parse(server.Psql("SELECT pg_current_wal_flush_lsn()"));
-            server.PsqlFile(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "redo-oracle.sql")));
+            server.PsqlFile(Script("redo-oracle.sql"));
+            server.PsqlFile(Script("redo-oracle-indexes.sql"));
             server.Pgbench("-n", "-c", "4", "-t", "100", "-f", locks, "--max-tries=10");
             server.Psql("CHECKPOINT");
             server.Pgbench("-c", "4", "-t", "100", "-b", "simple-update");
@@ -95,7 +111,12 @@ public sealed class WalcheckTests(WalcheckTests.Log log) : IClassFixture<Walchec
             server.Psql("CREATE DATABASE dropped STRATEGY wal_log");
             server.Psql("DROP DATABASE dropped");
             server.Stop();
+            server.Start("wal_level=minimal", "max_wal_senders=0");
+            server.PsqlFile(Script("redo-oracle-minimal.sql"));
+            server.Stop();
         }
+
+        private static string Script(string name) => File.ReadAllText(Path.Combine(AppContext.BaseDirectory, name));
     }
 
     [SkippableFact]
@@ -110,7 +131,12 @@ public sealed class WalcheckTests(WalcheckTests.Log log) : IClassFixture<Walchec
         Assert.Equal(0, root.GetProperty("mismatches").GetInt64());
         Assert.True(root.GetProperty("compared").GetInt64() > 50_000, $"{root.GetProperty("compared")} pages compared");
         Assert.True(root.GetProperty("files").GetProperty("Pages").GetInt64() > 4_000, "few pages of files compared");
-        Assert.Empty(root.GetProperty("neverMet").GetProperty("Sequence").EnumerateArray());
+        foreach (string complete in (string[])["Sequence", "Gist", "SPGist", "BRIN", "Generic"])
+        {
+            // The log has each op code of these.
+            Assert.Empty(root.GetProperty("neverMet").GetProperty(complete).EnumerateArray().Select(o => o.GetString()));
+        }
+
         string[] met = [.. root.GetProperty("operations").EnumerateArray().Where(o => o.GetProperty("compared").GetInt64() > 0).Select(o => o.GetProperty("operation").GetString()!)];
         string[] needed =
         [
@@ -129,6 +155,14 @@ public sealed class WalcheckTests(WalcheckTests.Log log) : IClassFixture<Walchec
     [InlineData(Rmgr.Btree, "flips a bit")]
     [InlineData(Rmgr.Sequence, "does nothing")]
     [InlineData(Rmgr.Sequence, "flips a bit")]
+    [InlineData(Rmgr.Gist, "does nothing")]
+    [InlineData(Rmgr.Gist, "flips a bit")]
+    [InlineData(Rmgr.Spgist, "does nothing")]
+    [InlineData(Rmgr.Spgist, "flips a bit")]
+    [InlineData(Rmgr.Brin, "does nothing")]
+    [InlineData(Rmgr.Brin, "flips a bit")]
+    [InlineData(Rmgr.Generic, "does nothing")]
+    [InlineData(Rmgr.Generic, "flips a bit")]
     public void A_broken_redo_routine_is_found(Rmgr rmgr, string fault)
     {
         Skip.IfNot(StockPostgres.IsInstalled, "PostgreSQL 15 is not installed");
@@ -182,7 +216,7 @@ public sealed class WalcheckTests(WalcheckTests.Log log) : IClassFixture<Walchec
         Assert.Contains("checkpoint", error, StringComparison.Ordinal);
     }
 
-    /// <summary>The right routine, and then one bit of the newest row is wrong.</summary>
+    /// <summary>The right routine, and then one bit of the newest row or entry is wrong.</summary>
     private static PageRoutine FlipsABit(Rmgr rmgr)
     {
         return (WalRecord record, int id, in BufferTag tag, Page page) =>
@@ -197,6 +231,18 @@ public sealed class WalcheckTests(WalcheckTests.Log log) : IClassFixture<Walchec
                     break;
                 case Rmgr.Btree:
                     BtreeRedo.Apply(record, id, tag, page);
+                    break;
+                case Rmgr.Gist:
+                    GistRedo.Apply(record, id, tag, page);
+                    break;
+                case Rmgr.Spgist:
+                    SpgistRedo.Apply(record, id, tag, page);
+                    break;
+                case Rmgr.Brin:
+                    BrinRedo.Apply(record, id, tag, page);
+                    break;
+                case Rmgr.Generic:
+                    GenericRedo.Apply(record, id, tag, page);
                     break;
                 default:
                     SequenceRedo.Apply(record, page);

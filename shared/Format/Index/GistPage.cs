@@ -11,6 +11,8 @@ public enum GistPageFlags : ushort
     None = 0,
     Leaf = 1,
     Deleted = 2,
+
+    /// <summary>Means nothing: minor versions of PostgreSQL 15 up to some point set it where entries went, later ones do not, and none reads it.</summary>
     TuplesDeleted = 4,
 
     /// <summary>The page to the right has no downlink yet: scans go there from here.</summary>

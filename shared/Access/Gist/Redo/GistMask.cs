@@ -16,8 +16,8 @@ public static class GistMask
         page.Bytes[page.Header.Lower..page.Header.Upper].Clear();
         ref GistOpaque opaque = ref GistPage.Opaque(page);
 
-        // Scans mark entries dead, and the page as having such, without a record.
-        opaque.Flags &= ~GistPageFlags.HasGarbage;
+        // Scans mark entries dead, and the page as having such, without a record. Whether entries were deleted is noted or not, depending on the minor version.
+        opaque.Flags &= ~(GistPageFlags.HasGarbage | GistPageFlags.TuplesDeleted);
         if (opaque.IsLeaf && !opaque.IsDeleted)
         {
             for (int i = 1; i <= page.ItemCount; i++)

@@ -78,7 +78,7 @@ public static class GistRedo
         var body = GistPageUpdate.Read(record.MainData, record.BlockData(0));
         ReadOnlySpan<byte> entries = body.Entries;
         int added = 0;
-        bool isLeaf = GistPage.Opaque(page).IsLeaf;
+        _ = GistPage.Opaque(page);
         if (body.Deleted.Length == 1 && body.InsertCount == 1)
         {
             // One for one: it takes the other's place, as when it was inserted.
@@ -94,10 +94,6 @@ public static class GistRedo
         else if (body.Deleted.Length > 0)
         {
             IndexPage.DeleteMany(page, body.Deleted);
-            if (isLeaf)
-            {
-                GistPage.Opaque(page).Flags |= GistPageFlags.TuplesDeleted;
-            }
         }
 
         added += AddEntries(record, page, entries);
@@ -112,7 +108,7 @@ public static class GistRedo
         var body = GistDelete.Read(record.MainData);
         ref GistOpaque opaque = ref GistPage.Opaque(page);
         IndexPage.DeleteMany(page, body.Deleted);
-        opaque.Flags = (opaque.Flags & ~GistPageFlags.HasGarbage) | GistPageFlags.TuplesDeleted;
+        opaque.Flags &= ~GistPageFlags.HasGarbage;
     }
 
     private static void Split(WalRecord record, int blockId, Page page)
