@@ -67,6 +67,7 @@ INSERT INTO oracle_spgist_wide SELECT 'p' || chr(33 + i % 60) || chr(300 + i / 6
 DELETE FROM oracle_spgist_wide WHERE t LIKE 'pA%';
 SELECT txid_current();
 VACUUM oracle_spgist_wide;
+INSERT INTO oracle_spgist_wide SELECT 'pA' || chr(300 + i % 500) || repeat(md5(i::text), 40) FROM generate_series(1, 600) i;
 -- BRIN: one heap page for each range, so that the range map grows beyond its first page and pages with summaries make room for it; summaries that outgrow their page.
 CREATE TABLE oracle_brin (i int, t text, f text) WITH (autovacuum_enabled = off, fillfactor = 10);
 ALTER TABLE oracle_brin ALTER COLUMN f SET STORAGE PLAIN;
