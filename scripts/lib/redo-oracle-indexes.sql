@@ -1,5 +1,5 @@
 -- Indexes of the other methods, for redo-oracle.sh and its short form in the tests: each op code of GiST, SP-GiST and BRIN, and of Generic by contrib's bloom.
-CREATE EXTENSION bloom;
+CREATE EXTENSION IF NOT EXISTS bloom;
 -- GiST: sorted, buffered and plain builds, splits up to the root and above, pages that become empty, are deleted and used again.
 CREATE TABLE oracle_gist (i int, p point, b box, r int4range, t tsvector) WITH (autovacuum_enabled = off);
 CREATE INDEX oracle_gist_p ON oracle_gist USING gist (p);
