@@ -10,6 +10,7 @@ using SharedStorage.PgWire.Session;
 using SharedStorage.Primitives;
 using SharedStorage.Reader.Follow;
 using SharedStorage.Reader.Promotion;
+using SharedStorage.Reader.Serve;
 using SharedStorage.Sql.Session;
 using SharedStorage.Writer.Fencing;
 
@@ -54,6 +55,7 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
         _readCheck.Link = _link;
         _tail = new TailLoop(environment, _engine, _link);
         _sql = NodeSql.Create(environment, _engine, () => _server, CheckMayAnswer);
+        _sql.AwaitConsistency = new ReadConsistency(_engine, _link, environment.Time, environment.Settings.Lease.Lease).Await;
         _server = new PgServer(_sql, new PgServerOptions { Port = port, MaxConnections = (int)environment.Settings.Number("max_connections") }, Admit, environment.Logs.CreateLogger("sessions"));
         _service = new ReaderService(Self, PromoteAsync, _engine.Transactions.WaitForVisible, () => _engine.Transactions.Visible);
         _link.Begin();
@@ -93,6 +95,12 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
     /// <summary>I8, R4: asked before each snapshot. Coming back to a writer takes the time to apply up to the floor: a query waits for that, for one lease at most.</summary>
     private void CheckMayAnswer()
     {
+        if (_promoted is { } writer)
+        {
+            writer.CheckMayAnswer();
+            return;
+        }
+
         long began = environment.Time.GetTimestamp();
         while (_promoting == 0 && !(_link!.MayServe && _engine!.Applied.Value >= Floor))
         {

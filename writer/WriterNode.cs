@@ -57,10 +57,10 @@ public sealed class WriterNode(NodeEnvironment environment) : INode
         _log.LogInformation("replayed {Records} records to {Lsn}: {Reason}", _engine.Tail.Records, _engine.Tail.Position, _engine.Tail.End!.Message);
         _role = WriterRole.Open(environment, _engine, _lease, new OpeningMode(
             NewTimeline: !former.ProvenDead && !foreign, clean, foreign, "the former writer is not proven dead"));
-        SqlNode node = NodeSql.Create(environment, _engine, () => _server, checkMayAnswer: null);
+        SqlNode node = NodeSql.Create(environment, _engine, () => _server, _lease.CheckMayAnswer);
         NodeSql.OpenForWrites(node, _engine, _role.Log, _role.Oids, _role.CheckpointNow, _role.CutHistory);
         _server = new PgServer(node, new PgServerOptions { Port = port, MaxConnections = (int)environment.Settings.Number("max_connections") }, Admit, environment.Logs.CreateLogger("sessions"));
-        _service = new WriterService(_role.Channel, Self, _engine.Transactions.WaitForVisible, () => _engine.Transactions.Visible);
+        _service = new WriterService(_role.Channel, Self, _engine.Transactions, _lease);
         _open = true;
         _pid.Write("ready");
         _log.LogInformation("{Node} is the writer: port {Port}, control port {ControlPort}", environment.NodeName, _server.Port, _control.Port);

@@ -112,6 +112,9 @@ public sealed class WriterLink : IDisposable
         }
     }
 
+    /// <summary>The writer that this reader follows, with its epoch; null while it follows none.</summary>
+    public (ClusterClient? Client, ulong Epoch) Writer => (Volatile.Read(ref _client), Epoch);
+
     public bool MayServe => State is LeaseState.Active or LeaseState.Frozen;
 
     public bool IsFrozen => State is LeaseState.Frozen;

@@ -57,12 +57,15 @@ public sealed class PromotedRole : IDisposable
         var pid = new PostmasterPid(data, pgPort);
         pid.Write("ready");
         NodeSql.OpenForWrites(sql, engine, role.Log, role.Oids, role.CheckpointNow, role.CutHistory);
-        serve(new WriterService(role.Channel, () => WriterStatus.Of(environment, engine, role, pgPort, controlPort, open: true), engine.Transactions.WaitForVisible, () => engine.Transactions.Visible));
+        serve(new WriterService(role.Channel, () => WriterStatus.Of(environment, engine, role, pgPort, controlPort, open: true), engine.Transactions, lease));
         var reply = new PromoteReply { Epoch = epoch, Timeline = role.Log.Timeline.Value, SwitchLsn = switchPoint.Value };
         return new PromotedRole(environment, engine, lease, role, pid, controlPort, pgPort, reply);
     }
 
     public NodeStatus Status() => WriterStatus.Of(_environment, _engine, _role, _pgPort, _controlPort, open: true);
+
+    /// <summary>I8: asked before each snapshot.</summary>
+    public void CheckMayAnswer() => _lease.CheckMayAnswer();
 
     /// <summary>A clean stop, after the sessions have ended.</summary>
     public void Stop()

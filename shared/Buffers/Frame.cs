@@ -272,8 +272,8 @@ internal sealed unsafe class Frame(BufferPool pool, int index, byte* pointer)
             Unlatch();
             lock (this)
             {
-                Set(FrameFlags.CleanupWaits);
-                while (Pins > 1)
+                // The flag goes with each wake-up: who finds the page pinned again by then says anew that it waits.
+                for (Set(FrameFlags.CleanupWaits); Pins > 1; Set(FrameFlags.CleanupWaits))
                 {
                     Monitor.Wait(this);
                 }

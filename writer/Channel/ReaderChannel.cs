@@ -248,7 +248,8 @@ public sealed class ReaderChannel : IDisposable
 
     public void Dispose() => _timer.Dispose();
 
-    private Envelope Envelope => new() { SystemIdentifier = _parts.SystemIdentifier, Epoch = _parts.Epoch, Node = _parts.Node };
+    /// <summary>What every message of this writer carries (I9).</summary>
+    public Envelope Envelope => new() { SystemIdentifier = _parts.SystemIdentifier, Epoch = _parts.Epoch, Node = _parts.Node };
 
     private string CheckEnvelope(Envelope? envelope, bool mayBeNew)
     {

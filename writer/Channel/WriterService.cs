@@ -2,11 +2,13 @@ using SharedStorage.Control;
 using SharedStorage.Control.Grpc;
 using SharedStorage.Control.V1;
 using SharedStorage.Primitives;
+using SharedStorage.Transactions;
+using SharedStorage.Writer.Fencing;
 
 namespace SharedStorage.Writer.Channel;
 
 /// <summary>The cluster service as a writer serves it.</summary>
-public sealed class WriterService(ReaderChannel channel, Func<NodeStatus> self, Func<Lsn, TimeSpan, bool> waitVisible, Func<Lsn> visible) : ClusterBase
+public sealed class WriterService(ReaderChannel channel, Func<NodeStatus> self, TransactionManager transactions, WriterLease lease) : ClusterBase
 {
     public override Task<JoinReply> Join(JoinRequest request, ServerCall call) => Task.FromResult(channel.Join(request));
 
@@ -31,9 +33,16 @@ public sealed class WriterService(ReaderChannel channel, Func<NodeStatus> self, 
         return Task.FromResult(reply);
     }
 
-    public override Task<WaitReply> Wait(WaitRequest request, ServerCall call) => Task.Run(() => new WaitReply
+    public override Task<WaitReply> Wait(WaitRequest request, ServerCall call) => Task.Run(() =>
     {
-        Reached = waitVisible(new Lsn(request.Lsn), TimeSpan.FromMilliseconds(request.TimeoutMs)),
-        Visible = visible().Value,
+        var reply = new WaitReply
+        {
+            Reached = transactions.WaitForVisible(new Lsn(request.Lsn), TimeSpan.FromMilliseconds(request.TimeoutMs)),
+            Visible = transactions.Visible.Value,
+            Envelope = channel.Envelope,
+        };
+
+        // I8, I9: asked after visible was read. A writer that stood still until another one had begun must not say what was committed.
+        return lease.IsHeldOnStorage ? reply : throw new RpcException(RpcStatus.Unavailable, "this writer has lost its lease");
     });
 }

@@ -51,6 +51,19 @@ public sealed class WriterLease : IDisposable
     /// <summary>Whether a write may start now. Asked before every write; costs a clock reading.</summary>
     public bool IsHeld => _lostBecause is null && _time.GetTimestamp() < Volatile.Read(ref _validUntil);
 
+    /// <summary>The same, and storage says that no other writer has begun: for what must be true of the whole cluster, not only of this node.</summary>
+    public bool IsHeldOnStorage => _epochs.Highest() == _record.Epoch && IsHeld;
+
+    /// <summary>I8: a writer that cannot prove its lease answers nothing, since another one may have committed already.</summary>
+    /// <exception cref="PgException">57P03.</exception>
+    public void CheckMayAnswer()
+    {
+        if (!IsHeld)
+        {
+            throw new PgException(SqlStates.CannotConnectNow, "this node is no longer the writer") { Detail = LostBecause, Fatal = true };
+        }
+    }
+
     public string LostBecause => _lostBecause ?? "the lease on shared storage could not be renewed in time";
 
     /// <summary>Changes the timeline told in the file (after a promotion) and renews.</summary>

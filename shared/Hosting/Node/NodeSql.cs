@@ -35,6 +35,7 @@ public static class NodeSql
         engine.Storage.NewOid = () => oids.Next(wal);
         node.Oids = oids;
         node.Checkpoint = checkpoint;
+        node.AwaitConsistency = null;
         node.VacuumFinished = vacuumFinished;
     }
 }

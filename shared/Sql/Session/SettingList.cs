@@ -101,6 +101,9 @@ internal static class SettingList
         new("track_activities", SettingKind.Bool, "on"),
         new("password_encryption", SettingKind.Enum, "scram-sha-256", Values: ["md5", "scram-sha-256"]),
         new("sharedstorage.read_consistency", SettingKind.Enum, "eventual", Values: ["eventual", "session", "global"]),
+        new("sharedstorage.read_lsn", SettingKind.Text, "0/0"),
+        new("sharedstorage.read_consistency_timeout", SettingKind.Int, "10s", "ms") { Min = 1, Max = int.MaxValue },
+        new("sharedstorage.commit_lsn", SettingKind.Text, "0/0", Changeable: false),
     ];
 
     private static IEnumerable<Setting> Enables(params string[] names) => names.Select(n => new Setting("enable_" + n, SettingKind.Bool, "on"));

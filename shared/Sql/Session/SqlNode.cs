@@ -29,10 +29,10 @@ public sealed class SqlNode
     public Func<int, bool>? CancelSession { get; init; }
 
     /// <summary>
-    /// Called before the first snapshot of a statement with the value of sharedstorage.read_consistency, when it is not "eventual": waits until the node has
-    /// applied enough, or fails.
+    /// Called before a statement's snapshot when sharedstorage.read_consistency is not "eventual": waits until the node has applied enough, or fails. Null on a node that
+    /// is the writer: whatever was committed is visible there.
     /// </summary>
-    public Action<string>? AwaitConsistency { get; set; }
+    public Action<ReadDemand>? AwaitConsistency { get; set; }
 
     /// <summary>Called before each snapshot: throws when the node may not answer now (a lease that lapsed, eviction).</summary>
     public Action? CheckMayAnswer { get; set; }
@@ -54,6 +54,13 @@ public sealed class SqlNode
     /// <summary>A reader refuses writes with SQLSTATE 25006; a promotion ends that.</summary>
     public bool IsReader => Engine.Wal is null;
 }
+
+/// <summary>What a statement asks of its snapshot (sharedstorage.read_consistency).</summary>
+/// <param name="Global">At or after everything that the writer had committed when the statement began; else at or after <paramref name="AtLeast"/>.</param>
+/// <param name="AtLeast">The position that the client passed (sharedstorage.read_lsn).</param>
+/// <param name="Limit">How long it may wait (sharedstorage.read_consistency_timeout).</param>
+/// <param name="CheckInterrupts">Throws when the statement is to stop; called now and then during the wait.</param>
+public readonly record struct ReadDemand(bool Global, Lsn AtLeast, TimeSpan Limit, Action CheckInterrupts);
 
 /// <summary>What a client's startup message says.</summary>
 public sealed record SessionStartup

@@ -86,14 +86,13 @@ public sealed partial class SqlSession
     /// <summary>Plans a query tree and opens it, for COPY (query) TO.</summary>
     internal (RowNode Root, RowDescription Description, Snapshot Snapshot) OpenQuery(PgQuery.Node tree, SourceText source)
     {
-        CachedPlan plan = MakePlan(tree, source, [], false);
+        CachedPlan plan = PlanFor(new PreparedStatement("", new RawStatement(source, tree, 0, 0), ""), out Snapshot snapshot);
         if (plan.Writes)
         {
+            snapshot.Dispose();
             RequireWritable(plan.RefusedCommand);
         }
 
-        Snapshot snapshot = TakeSnapshot();
-        CurrentCatalog = CatalogAt(snapshot);
         Executor executor = NewExecutor(plan);
         executor.Context.Transaction = Current;
         executor.Context.Snapshot = snapshot;

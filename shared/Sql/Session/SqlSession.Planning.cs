@@ -105,35 +105,43 @@ public sealed partial class SqlSession : ITypeInput
         LockTag.Relation(catalog.Class(table) is { RelIsShared: true } ? Oid.Invalid : _databaseRow.Oid, table);
 
     /// <summary>
-    /// Runs <paramref name="resolve"/> against the catalogs as they are now. On a writer, when they changed while it waited for a lock, it is run again, so that
-    /// it never works with what a change it waited for has replaced.
+    /// Runs <paramref name="resolve"/> against the catalogs: on a writer as they are now, and when they changed while it waited for a lock, it is run again, so that
+    /// it never works with what a change it waited for has replaced. On a reader as the statement's snapshot has them: no lock keeps them there.
     /// </summary>
     private T WithCatalog<T>(Func<SessionCatalog, T> resolve)
     {
         for (int attempt = 0; ; attempt++)
         {
-            using Snapshot snapshot = Current.TakeSnapshot();
+            using Snapshot snapshot = _node.IsReader ? TakeSnapshot() : Current.TakeSnapshot();
             SessionCatalog catalog = CatalogAt(snapshot);
-            SessionCatalog? before = CurrentCatalog;
-            CurrentCatalog = catalog;
-            try
+            T result = With(catalog, resolve);
+            if (_node.IsReader || Current.HasInvalidations || attempt >= 20 || catalog.View.IsCurrent)
             {
-                T result = resolve(catalog);
-                if (_node.IsReader || Current.HasInvalidations || attempt >= 20 || catalog.View.IsCurrent)
-                {
-                    return result;
-                }
+                return result;
             }
-            finally
-            {
-                CurrentCatalog = before;
-            }
+        }
+    }
+
+    private T With<T>(SessionCatalog catalog, Func<SessionCatalog, T> resolve)
+    {
+        SessionCatalog? before = CurrentCatalog;
+        CurrentCatalog = catalog;
+        try
+        {
+            return resolve(catalog);
+        }
+        finally
+        {
+            CurrentCatalog = before;
         }
     }
 
     private CachedPlan MakePlan(RawStatement raw, List<Oid> parameters, bool infer) => MakePlan(raw.Tree, raw.Source, parameters, infer);
 
-    private CachedPlan MakePlan(PgQuery.Node tree, SourceText source, List<Oid> parameters, bool infer) => WithCatalog(catalog =>
+    private CachedPlan MakePlan(PgQuery.Node tree, SourceText source, List<Oid> parameters, bool infer) =>
+        WithCatalog(catalog => MakePlan(catalog, tree, source, parameters, infer));
+
+    private CachedPlan MakePlan(SessionCatalog catalog, PgQuery.Node tree, SourceText source, List<Oid> parameters, bool infer)
     {
         var locks = new List<(LockTag, LockMode)>();
         AnalyzeContext context = NewContext(catalog, source, parameters, infer, (table, mode) =>
@@ -145,7 +153,7 @@ public sealed partial class SqlSession : ITypeInput
         Query query = new Analyzer(context).Analyze(tree);
         RowPlan plan = NewPlanner(catalog).Plan(query);
         return new CachedPlan(query, plan, catalog.Version, _settings.Get("search_path")!, [.. locks], Describe(catalog, query));
-    });
+    }
 
     private Planner NewPlanner(SessionCatalog catalog) => new(catalog, r => _node.Engine.Buffers.BlockCount(r.Node, ForkNumber.Main));
 
@@ -171,6 +179,11 @@ public sealed partial class SqlSession : ITypeInput
     /// <summary>The plan of a statement for now: the cached one when nothing it depends on has changed. The caller disposes the snapshot.</summary>
     private CachedPlan PlanFor(PreparedStatement statement, out Snapshot snapshot)
     {
+        if (_node.IsReader)
+        {
+            return PlanOnReader(statement, out snapshot);
+        }
+
         if (statement.Plan is { } cached)
         {
             foreach ((LockTag tag, LockMode mode) in cached.Locks)
@@ -180,7 +193,7 @@ public sealed partial class SqlSession : ITypeInput
 
             snapshot = TakeSnapshot();
             SessionCatalog catalog = CatalogAt(snapshot);
-            if (ReferenceEquals(catalog.Version, cached.Version) && cached.SearchPath == _settings.Get("search_path"))
+            if (Holds(cached, catalog))
             {
                 CurrentCatalog = catalog;
                 return cached;
@@ -189,16 +202,48 @@ public sealed partial class SqlSession : ITypeInput
             snapshot.Dispose();
         }
 
-        CachedPlan plan = MakePlan(statement.Raw!, [.. statement.ParameterTypes], false);
+        Keep(statement, MakePlan(statement.Raw!, [.. statement.ParameterTypes], false));
+        snapshot = TakeSnapshot();
+        CurrentCatalog = CatalogAt(snapshot);
+        return statement.Plan!;
+    }
+
+    /// <summary>On a reader one snapshot serves names, plan and rows: the writer's DDL asks nobody here, and what a snapshot needs stays as long as it does (I5, I7).</summary>
+    private CachedPlan PlanOnReader(PreparedStatement statement, out Snapshot snapshot)
+    {
+        snapshot = TakeSnapshot();
+        bool planned = false;
+        try
+        {
+            SessionCatalog catalog = CatalogAt(snapshot);
+            if (statement.Plan is not { } cached || !Holds(cached, catalog))
+            {
+                Keep(statement, With(catalog, c => MakePlan(c, statement.Raw!.Tree, statement.Raw.Source, [.. statement.ParameterTypes], false)));
+            }
+
+            CurrentCatalog = catalog;
+            planned = true;
+            return statement.Plan!;
+        }
+        finally
+        {
+            if (!planned)
+            {
+                snapshot.Dispose();
+            }
+        }
+    }
+
+    private bool Holds(CachedPlan plan, SessionCatalog catalog) => ReferenceEquals(catalog.Version, plan.Version) && plan.SearchPath == _settings.Get("search_path");
+
+    private static void Keep(PreparedStatement statement, CachedPlan plan)
+    {
         if (statement.Description is { } told && plan.Description is { } now && !told.Columns.Select(c => (c.TypeId, c.Name)).SequenceEqual(now.Columns.Select(c => (c.TypeId, c.Name))))
         {
             throw new PgException(SqlStates.FeatureNotSupported, "cached plan must not change result type");
         }
 
         statement.Plan = plan;
-        snapshot = TakeSnapshot();
-        CurrentCatalog = CatalogAt(snapshot);
-        return plan;
     }
 
     private Executor NewExecutor(CachedPlan plan)

@@ -31,6 +31,9 @@ public sealed partial class SqlSession
     private Snapshot? _fixedSnapshot;
     private bool _hadSnapshot;
 
+    /// <summary>The end of this session's last commit record.</summary>
+    private Lsn _lastCommit;
+
     private bool IsRepeatableRead => _isolation is "repeatable read" or "serializable";
     private bool IsReadOnly => _tx is null ? _node.IsReader || _settings.Get("default_transaction_read_only") == "on" : _node.IsReader || _readOnly;
 
@@ -72,7 +75,7 @@ public sealed partial class SqlSession
         Transaction tx = _tx;
         try
         {
-            tx.Commit();
+            NoteCommit(tx.Commit());
         }
         catch (PgException)
         {
@@ -81,6 +84,21 @@ public sealed partial class SqlSession
         }
 
         ForgetTransaction(true);
+    }
+
+    /// <summary>A client that reads elsewhere afterwards passes this position on (sharedstorage.read_lsn); one that asked for session consistency is told of each commit.</summary>
+    private void NoteCommit(Lsn end)
+    {
+        if (!end.IsValid)
+        {
+            return;
+        }
+
+        _lastCommit = end;
+        if (_settings.Get("sharedstorage.read_consistency") == "session")
+        {
+            ParameterChanged?.Invoke("sharedstorage.commit_lsn", end.ToString());
+        }
     }
 
     private void AbortTransaction()
@@ -115,12 +133,12 @@ public sealed partial class SqlSession
     /// <summary>A snapshot for a statement; the caller disposes it.</summary>
     private Snapshot TakeSnapshot()
     {
-        _node.CheckMayAnswer?.Invoke();
-        if (_settings.Get("sharedstorage.read_consistency") is { } consistency && consistency != "eventual" && !_hadSnapshot)
+        if (!(IsRepeatableRead && _fixedSnapshot is not null))
         {
-            _node.AwaitConsistency?.Invoke(consistency);
+            AwaitConsistency();
         }
 
+        _node.CheckMayAnswer?.Invoke();
         _hadSnapshot = true;
         Transaction tx = Current;
         if (!IsRepeatableRead)
@@ -130,6 +148,15 @@ public sealed partial class SqlSession
 
         _fixedSnapshot ??= tx.TakeSnapshot();
         return _fixedSnapshot.WithCommand(tx.Command);
+    }
+
+    private void AwaitConsistency()
+    {
+        if (_node.AwaitConsistency is { } wait && _settings.Get("sharedstorage.read_consistency") is { } wanted && wanted != "eventual")
+        {
+            wait(new ReadDemand(
+                wanted == "global", Lsn.Parse(_settings.Get("sharedstorage.read_lsn")!), TimeSpan.FromMilliseconds(_settings.Milliseconds("sharedstorage.read_consistency_timeout")), _cancel.Check));
+        }
     }
 
     private void SetIsolation(string level)

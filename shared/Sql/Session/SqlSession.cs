@@ -232,6 +232,7 @@ public sealed partial class SqlSession : IDisposable
         "in_hot_standby" => _node.IsReader ? "on" : "off",
         "transaction_read_only" => IsReadOnly ? "on" : "off",
         "transaction_isolation" => _isolation,
+        "sharedstorage.commit_lsn" => _lastCommit.ToString(),
         "port" => _node.Port.ToString(System.Globalization.CultureInfo.InvariantCulture),
         _ => _settings.Get(name),
     };
@@ -248,6 +249,8 @@ public sealed partial class SqlSession : IDisposable
                 break;
             case "default_transaction_isolation" when value == "serializable":
                 throw PgException.NotSupported("isolation level SERIALIZABLE");
+            case "sharedstorage.read_lsn" when !Lsn.TryParse(value, out _):
+                throw new PgException(SqlStates.InvalidParameterValue, $"invalid value for parameter \"{name}\": \"{value}\"") { Hint = "A position in the log, as SHOW sharedstorage.commit_lsn gives it." };
             case "role" when value != "none" && value != _user.RolName:
                 throw PgException.NotSupported("SET ROLE");
         }

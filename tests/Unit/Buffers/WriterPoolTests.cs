@@ -242,6 +242,42 @@ public sealed class WriterPoolTests : IDisposable
     }
 
     [Fact]
+    public void A_cleanup_latch_is_got_on_a_page_that_others_pin_all_the_time()
+    {
+        Fill(1);
+        using PinnedPage mine = Pool.Pin(PoolFixture.Tag(0));
+        using var stop = new CancellationTokenSource();
+        Thread[] busy = [.. Enumerable.Range(0, 3).Select(_ => new Thread(() =>
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                using (PinnedPage page = Pool.Pin(PoolFixture.Tag(0)))
+                {
+                    using SharedLatch latch = page.LatchShared();
+                }
+
+                Thread.Yield();
+            }
+        }))];
+        Array.ForEach(busy, t => t.Start());
+        int got = 0;
+        var cleaner = new Thread(() =>
+        {
+            for (; got < 300; got++)
+            {
+                mine.LatchForCleanup();
+                mine.Unlatch();
+            }
+        })
+        { IsBackground = true };
+        cleaner.Start();
+        bool ended = cleaner.Join(TimeSpan.FromSeconds(60));
+        stop.Cancel();
+        Array.ForEach(busy, t => t.Join());
+        Assert.True(ended, $"the cleanup latch was got {got} times, and then never more");
+    }
+
+    [Fact]
     public void An_exclusive_latch_shuts_out_others_and_waiting_for_it_shuts_out_new_readers()
     {
         Fill(1);
