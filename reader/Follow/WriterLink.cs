@@ -360,8 +360,8 @@ public sealed class WriterLink : IDisposable
             {
                 _lease.Sent(++_sequence, Now);
 
-                // The snapshot first: one that is opened afterwards is not older.
-                Lsn oldest = _engine.Transactions.LocalHorizon;
+                // The horizon, not just a look at the open snapshots: one that is being opened meanwhile counts, or finds that it came too late (I7).
+                Lsn oldest = _engine.Transactions.Horizon;
                 Lsn applied = _engine.Applied.Value;
                 state = new ReaderState
                 {

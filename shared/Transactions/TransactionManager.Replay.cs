@@ -34,8 +34,9 @@ public sealed partial class TransactionManager
 
     internal void ApplyCommit(Xid xid, in XactEnd record, Lsn start, Lsn end)
     {
-        Clog.Set(xid, record.Children, XidStatus.Committed, start, end, SlruMissing.ReadsAsZero);
+        // The map before clog (rule 12): no session may find a commit in clog of which the map does not say when it was.
         NoteCommit(xid, record.Children, end);
+        Clog.Set(xid, record.Children, XidStatus.Committed, start, end, SlruMissing.ReadsAsZero);
         AdvanceNextXidPast(record.Children.IsEmpty ? xid : record.Children[^1]);
         if (!record.Invalidations.IsEmpty)
         {

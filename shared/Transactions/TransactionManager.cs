@@ -171,7 +171,8 @@ public sealed partial class TransactionManager
 
     private ulong EndByClog(Xid xid) => Clog.Get(xid) switch
     {
-        XidStatus.Committed => CommittedBeforeStart,
+        // On a node that applies the commit may have come between the two look-ups; its entry was made before its clog bit (rule 12).
+        XidStatus.Committed => xid.IsNormal && Map.Get(xid) is var known && known != CommitLsnMap.Unknown ? known : CommittedBeforeStart,
         XidStatus.Aborted => CommitLsnMap.Aborted,
         _ => Log is null ? CommitLsnMap.Running : CommitLsnMap.Aborted,
     };

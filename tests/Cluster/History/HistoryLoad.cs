@@ -55,7 +55,7 @@ internal sealed class HistoryLoad : IDisposable
             Assert.True(thread.Join(ClusterNode.Patience), "a client hangs");
         }
 
-        Assert.Null(_failure);
+        Assert.True(_failure is null, _failure);
         using NpgsqlConnection connection = Open(_cluster.Writer);
         using var command = new NpgsqlCommand("select k, n, id from history_log", connection);
         using NpgsqlDataReader reader = command.ExecuteReader();
@@ -146,17 +146,17 @@ internal sealed class HistoryLoad : IDisposable
 
     private static int[] ReadCounters(NpgsqlConnection connection)
     {
-        using var command = new NpgsqlCommand("select k, n from history_head", connection);
+        using var command = new NpgsqlCommand("select k, n, ctid::text, xmin::text, xmax::text from history_head", connection);
         using NpgsqlDataReader reader = command.ExecuteReader();
         int[] counters = new int[Counters];
-        int seen = 0;
+        var rows = new List<string>();
         while (reader.Read())
         {
             counters[reader.GetInt32(0)] = reader.GetInt32(1);
-            seen++;
+            rows.Add(string.Create(CultureInfo.InvariantCulture, $"{reader.GetInt32(0)}={reader.GetInt32(1)} at {reader.GetString(2)} xmin {reader.GetString(3)} xmax {reader.GetString(4)}"));
         }
 
-        return seen == Counters ? counters : throw new InvalidOperationException($"a read found {seen} of {Counters} counters");
+        return rows.Count == Counters ? counters : throw new InvalidOperationException($"port {connection.Port}: a read found {rows.Count} of {Counters} counters: {string.Join("; ", rows)}");
     }
 
     /// <summary>One transaction over one to three counters; null when it failed as concurrent transactions may (40001, 40P01).</summary>

@@ -19,7 +19,7 @@ public sealed class HistoryTests(ITestOutputHelper output)
         int seed = Environment.TickCount;
         ClusterFixture.Run(2, cluster =>
         {
-            cluster.Note($"seed {seed}");
+            cluster.Note($"seed {seed} {string.Join(" ", cluster.Nodes.Select(n => n.Name + " " + n.Port))}");
             cluster.StartAll();
             cluster.Writer.Psql(HistoryLoad.Schema);
             foreach (ClusterNode reader in cluster.Readers)
