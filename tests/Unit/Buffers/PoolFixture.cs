@@ -15,13 +15,16 @@ internal sealed unsafe class PoolFixture : IDisposable
 {
     public static readonly RelFileNode Rel = new(RelFileNode.DefaultTablespace, new Oid(5), new Oid(16384));
 
-    public PoolFixture(int frames = 32, bool writing = true, ulong start = 1000, int frozen = 0)
+    private readonly TimeSpan _frameWait;
+
+    public PoolFixture(int frames = 32, bool writing = true, ulong start = 1000, int frozen = 0, TimeSpan? frameWait = null)
     {
         Directory.CreateDirectory(Dir.File("base/5"));
         Files = new RelationFiles(Dir.Path, readOnly: false);
         Applied = new LsnCell(new Lsn(start));
         Consistent = new LsnCell(new Lsn(start));
         Log = new FakeLog { Now = start };
+        _frameWait = frameWait ?? TimeSpan.FromMilliseconds(300);
         Pool = NewPool(frames, frozen);
         if (writing)
         {
@@ -51,7 +54,7 @@ internal sealed unsafe class PoolFixture : IDisposable
         Records = Records,
         FrozenCopies = frozen,
         LogIndexBytes = 1 << 20,
-        FrameWait = TimeSpan.FromMilliseconds(300),
+        FrameWait = _frameWait,
         TornReadRetries = 2,
         LogSinceRedo = (tag, before) => LogSinceRedo?.Invoke(tag, before) ?? [],
     });

@@ -11,7 +11,7 @@ public sealed class PoolStressTests
     [Fact]
     public void Counters_on_pages_lose_no_increment_beside_eviction_flush_and_a_moving_gate()
     {
-        using var f = new PoolFixture(frames: 24, frozen: 16);
+        using var f = new PoolFixture(frames: 24, frozen: 16, frameWait: TimeSpan.FromSeconds(60));
         const int Pages = 80, Threads = 6, Rounds = 3000;
         for (int i = 0; i < Pages; i++)
         {
@@ -116,6 +116,7 @@ public sealed class PoolStressTests
 
         Exception? failed = null;
         bool stop = false;
+        long reads = 0;
         var readers = new Thread[5];
         for (int t = 0; t < readers.Length; t++)
         {
@@ -135,6 +136,7 @@ public sealed class PoolStressTests
                         Check(log[block], seen, before, after);
                         Thread.Yield();
                         Assert.Equal(seen, FakeRecords.On(page));
+                        Interlocked.Increment(ref reads);
                     }
                 }
                 catch (Exception e)
@@ -149,6 +151,13 @@ public sealed class PoolStressTests
         ulong lsn = 1000;
         for (int step = 0; step < 12_000 && failed is null; step++)
         {
+            if (step % 40 == 0)
+            {
+                // On a busy machine the log would be at its end before the readers have begun.
+                long seen = Volatile.Read(ref reads);
+                SpinWait.SpinUntil(() => Volatile.Read(ref reads) > seen + 2 || failed is not null);
+            }
+
             int block = writer.Next(5) == 0 ? 0 : writer.Next(Pages);
             if (log[block].Count >= 480)
             {
