@@ -1,7 +1,9 @@
 using SharedStorage.Access.Brin.Redo;
 using SharedStorage.Access.Btree.Redo;
 using SharedStorage.Access.Generic.Redo;
+using SharedStorage.Access.Gin.Redo;
 using SharedStorage.Access.Gist.Redo;
+using SharedStorage.Access.Hash.Redo;
 using SharedStorage.Access.Heap.Redo;
 using SharedStorage.Access.Sequence.Redo;
 using SharedStorage.Access.Spgist.Redo;
@@ -47,6 +49,8 @@ public sealed class RedoTable : IPageRedo
         Add(new(Rmgr.Heap2, Heap2Redo.Apply, Heap2Redo.ImpliedPages));
         Add(new(Rmgr.Heap, HeapRedo.Apply, HeapRedo.ImpliedPages));
         Add(new(Rmgr.Btree, BtreeRedo.Apply, null));
+        Add(new(Rmgr.Hash, HashRedo.Apply, null));
+        Add(new(Rmgr.Gin, GinRedo.Apply, null));
         Add(new(Rmgr.Gist, GistRedo.Apply, null));
         Add(new(Rmgr.Sequence, (WalRecord r, int _, in BufferTag _, Page p) => SequenceRedo.Apply(r, p), null));
         Add(new(Rmgr.Spgist, SpgistRedo.Apply, null));

@@ -71,7 +71,7 @@ public sealed class ReplayEffects(BufferPool pool)
             case Rmgr.Tablespace:
                 throw Unsupported(record, "tablespaces");
             case Rmgr.Heap or Rmgr.Heap2 or Rmgr.Btree or Rmgr.Sequence or Rmgr.LogicalMessage:
-            case Rmgr.Gist or Rmgr.Spgist or Rmgr.Brin or Rmgr.Generic:
+            case Rmgr.Hash or Rmgr.Gin or Rmgr.Gist or Rmgr.Spgist or Rmgr.Brin or Rmgr.Generic:
                 // All that these do, they do to pages.
                 break;
             default:

@@ -1,7 +1,9 @@
 using System.Buffers.Binary;
 using SharedStorage.Access.Brin.Redo;
 using SharedStorage.Access.Btree.Redo;
+using SharedStorage.Access.Gin.Redo;
 using SharedStorage.Access.Gist.Redo;
+using SharedStorage.Access.Hash.Redo;
 using SharedStorage.Access.Spgist.Redo;
 using SharedStorage.Format.Index;
 using SharedStorage.Format.Pages;
@@ -17,6 +19,8 @@ public enum PageKind
     Other,
     Heap,
     Btree,
+    Hash,
+    Gin,
     Gist,
 
     /// <summary>The left half of a split, in the record that completes it.</summary>
@@ -62,6 +66,8 @@ public static class PageMask
     {
         Rmgr.Heap or Rmgr.Heap2 => PageKind.Heap,
         Rmgr.Btree => PageKind.Btree,
+        Rmgr.Hash => PageKind.Hash,
+        Rmgr.Gin => PageKind.Gin,
         Rmgr.Spgist => PageKind.Spgist,
         Rmgr.Brin => PageKind.Brin,
         Rmgr.Sequence => PageKind.Sequence,
@@ -84,8 +90,10 @@ public static class PageMask
         return (Page.Size - page.Header.Special) switch
         {
             0 => PageKind.Heap,
-            SequenceSpecial when BinaryPrimitives.ReadUInt32LittleEndian(page.SpecialSpace) == SequenceMagic => PageKind.Sequence,
+            SequenceSpecial when tag.Block.Value == 0 && BinaryPrimitives.ReadUInt32LittleEndian(page.SpecialSpace) == SequenceMagic => PageKind.Sequence,
             BtreeSpecial when BinaryPrimitives.ReadUInt16LittleEndian(page.Bytes[^2..]) < FirstPageId => PageKind.Btree,
+            BtreeSpecial when HashPage.IsHash(page) => PageKind.Hash,
+            GinOpaque.Size when GinPage.IsGin(page) => PageKind.Gin,
             GistOpaque.Size when GistPage.IsGist(page) => PageKind.Gist,
             SpgistOpaque.Size when SpgistPage.IsSpgist(page) => PageKind.Spgist,
             BrinPage.SpecialSize when BrinPage.IsBrin(page) => PageKind.Brin,
@@ -109,6 +117,12 @@ public static class PageMask
                 return;
             case PageKind.Btree:
                 BtreeMask.Apply(page);
+                return;
+            case PageKind.Hash when HashPage.IsHash(page):
+                HashMask.Apply(page);
+                return;
+            case PageKind.Gin when GinPage.IsGin(page):
+                GinMask.Apply(page);
                 return;
             case PageKind.Gist or PageKind.GistLeftChild when GistPage.IsGist(page):
                 GistMask.Apply(page, kind == PageKind.GistLeftChild);
