@@ -67,6 +67,9 @@ say "== DDL, TOAST, sequences, subtransactions, freeze, rewrites, databases"
 sql < "$ROOT/scripts/lib/redo-oracle.sql" >/dev/null
 say "== GiST, SP-GiST, BRIN and bloom indexes"
 sql < "$ROOT/scripts/lib/redo-oracle-indexes.sql" >/dev/null
+say "== hash and GIN indexes"
+sql < "$ROOT/scripts/lib/redo-oracle-hashgin.sql" >/dev/null
+sql -c "CREATE INDEX oracle_churn_hash ON oracle_churn USING hash (t)" -c "CREATE INDEX oracle_churn_gin ON oracle_churn USING gin (to_tsvector('simple', t))"
 # A slot makes rewrites of catalogs log where their rows went. It holds back the horizon, so it is short-lived: else no deleted index page would be used again.
 sql -c "SELECT pg_create_logical_replication_slot('oracle', 'test_decoding')" >/dev/null
 sql -c "CREATE TABLE oracle_slot (i serial)" -c "DROP TABLE oracle_slot" -c "VACUUM FULL pg_class" -c "VACUUM FULL pg_attribute"

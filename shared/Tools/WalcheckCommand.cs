@@ -23,7 +23,7 @@ internal static class WalcheckCommand
     private static readonly Rmgr[] Supported =
     [
         Rmgr.Xlog, Rmgr.Transaction, Rmgr.Storage, Rmgr.Clog, Rmgr.Database, Rmgr.MultiXact, Rmgr.RelMap, Rmgr.Standby, Rmgr.Heap2, Rmgr.Heap, Rmgr.Btree, Rmgr.Sequence,
-        Rmgr.Gist, Rmgr.Spgist, Rmgr.Brin, Rmgr.Generic, Rmgr.LogicalMessage,
+        Rmgr.Hash, Rmgr.Gin, Rmgr.Gist, Rmgr.Spgist, Rmgr.Brin, Rmgr.Generic, Rmgr.LogicalMessage,
     ];
 
     public static Command Create()

@@ -2,7 +2,9 @@ using System.Text.Json;
 using SharedStorage.Access.Brin.Redo;
 using SharedStorage.Access.Btree.Redo;
 using SharedStorage.Access.Generic.Redo;
+using SharedStorage.Access.Gin.Redo;
 using SharedStorage.Access.Gist.Redo;
+using SharedStorage.Access.Hash.Redo;
 using SharedStorage.Access.Heap.Redo;
 using SharedStorage.Access.Sequence.Redo;
 using SharedStorage.Access.Spgist.Redo;
@@ -85,6 +87,10 @@ public sealed class WalcheckTests(WalcheckTests.Log log) : IClassFixture<Walchec
             server.Start();
             server.Psql("CREATE SEQUENCE early");
             server.Psql("SELECT nextval('early')");
+            server.Psql("CREATE TABLE early_index (k int, a int[])");
+            server.Psql("CREATE INDEX early_hash ON early_index USING hash (k)");
+            server.Psql("CREATE INDEX early_gin ON early_index USING gin (a) WITH (fastupdate = off)");
+            server.Psql("INSERT INTO early_index SELECT i, ARRAY[i, i % 3] FROM generate_series(1, 500) i");
             server.Pgbench("-i", "-s", "1", "-q", "--foreign-keys");
             server.Pgbench("-c", "4", "-t", "150", "-b", "tpcb-like", "-M", "prepared");
             server.PsqlFile("""
@@ -101,6 +107,7 @@ public sealed class WalcheckTests(WalcheckTests.Log log) : IClassFixture<Walchec
             Early = Lsn.Parse(server.Psql("SELECT pg_current_wal_flush_lsn()"));
             server.PsqlFile(Script("redo-oracle.sql"));
             server.PsqlFile(Script("redo-oracle-indexes.sql"));
+            server.PsqlFile(Script("redo-oracle-hashgin.sql"));
             server.Pgbench("-n", "-c", "4", "-t", "100", "-f", locks, "--max-tries=10");
             server.Psql("CHECKPOINT");
             server.Pgbench("-c", "4", "-t", "100", "-b", "simple-update");
@@ -131,7 +138,7 @@ public sealed class WalcheckTests(WalcheckTests.Log log) : IClassFixture<Walchec
         Assert.Equal(0, root.GetProperty("mismatches").GetInt64());
         Assert.True(root.GetProperty("compared").GetInt64() > 50_000, $"{root.GetProperty("compared")} pages compared");
         Assert.True(root.GetProperty("files").GetProperty("Pages").GetInt64() > 4_000, "few pages of files compared");
-        foreach (string complete in (string[])["Sequence", "Gist", "SPGist", "BRIN", "Generic"])
+        foreach (string complete in (string[])["Sequence", "Hash", "Gin", "Gist", "SPGist", "BRIN", "Generic"])
         {
             // The log has each op code of these.
             Assert.Empty(root.GetProperty("neverMet").GetProperty(complete).EnumerateArray().Select(o => o.GetString()));
@@ -153,6 +160,10 @@ public sealed class WalcheckTests(WalcheckTests.Log log) : IClassFixture<Walchec
     [InlineData(Rmgr.Heap2, "flips a bit")]
     [InlineData(Rmgr.Btree, "does nothing")]
     [InlineData(Rmgr.Btree, "flips a bit")]
+    [InlineData(Rmgr.Hash, "does nothing")]
+    [InlineData(Rmgr.Hash, "flips a bit")]
+    [InlineData(Rmgr.Gin, "does nothing")]
+    [InlineData(Rmgr.Gin, "flips a bit")]
     [InlineData(Rmgr.Sequence, "does nothing")]
     [InlineData(Rmgr.Sequence, "flips a bit")]
     [InlineData(Rmgr.Gist, "does nothing")]
@@ -231,6 +242,12 @@ public sealed class WalcheckTests(WalcheckTests.Log log) : IClassFixture<Walchec
                     break;
                 case Rmgr.Btree:
                     BtreeRedo.Apply(record, id, tag, page);
+                    break;
+                case Rmgr.Hash:
+                    HashRedo.Apply(record, id, tag, page);
+                    break;
+                case Rmgr.Gin:
+                    GinRedo.Apply(record, id, tag, page);
                     break;
                 case Rmgr.Gist:
                     GistRedo.Apply(record, id, tag, page);
