@@ -6,6 +6,11 @@ CREATE INDEX oracle_hash_t ON oracle_hash USING hash (t) WITH (fillfactor = 30);
 INSERT INTO oracle_hash SELECT i, md5((i % 700)::text) FROM generate_series(1, 4000) i;
 INSERT INTO oracle_hash SELECT 1, 'long' FROM generate_series(1, 2500) i;
 CREATE INDEX oracle_hash_built ON oracle_hash USING hash (k);
+-- More buckets than are made by doubling alone: the planner is told that the table has many rows.
+CREATE TABLE oracle_hash_large AS SELECT 1 AS k;
+VACUUM oracle_hash_large;
+UPDATE pg_class SET reltuples = 50000 WHERE relname = 'oracle_hash_large';
+CREATE INDEX oracle_hash_large_k ON oracle_hash_large USING hash (k) WITH (fillfactor = 10);
 -- Entries that a scan finds to be dead make room for new ones.
 DELETE FROM oracle_hash WHERE k = 1;
 SET enable_seqscan = off;
