@@ -64,14 +64,15 @@ public sealed class WriterLink : IDisposable
     public async Task LeaveAsync()
     {
         ClusterClient? client = Volatile.Read(ref _client);
-        if (client is null)
+        if (client is null || _engine.Transactions.OldestSnapshot != Lsn.Max)
         {
+            // A session that is still at work may answer: its lease runs out by itself.
             return;
         }
 
         try
         {
-            await client.LeaveAsync(new LeaveRequest { Envelope = Envelope(Epoch) }, TimeSpan.FromSeconds(2), CancellationToken.None).ConfigureAwait(false);
+            await client.LeaveAsync(new LeaveRequest { Envelope = Envelope(Epoch), Session = Session }, TimeSpan.FromSeconds(2), CancellationToken.None).ConfigureAwait(false);
         }
         catch (Exception e) when (e is RpcException or ObjectDisposedException)
         {
@@ -82,9 +83,6 @@ public sealed class WriterLink : IDisposable
 
     /// <summary>Whether this node could become the writer: its mount allows writes.</summary>
     public bool Promotable { get; init; }
-
-    /// <summary>Ends the sessions that hold snapshots below a position (R4), with a reason for their clients. Set by the node.</summary>
-    public Action<Lsn>? EndSnapshotsBelow { get; set; }
 
     /// <summary>Goes over to the writer's timeline; false when this reader has seen log that is not in it. Set by the node.</summary>
     public Func<TimelineId, bool>? FollowTimeline { get; set; }
@@ -114,7 +112,49 @@ public sealed class WriterLink : IDisposable
 
     public bool MayServe => State is LeaseState.Active or LeaseState.Frozen;
 
-    public bool IsFrozen => State is LeaseState.Frozen;
+    /// <summary>Snapshots below this end before anything is applied (R4).</summary>
+    public Lsn MustEndBelow
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _lease.MustEndBelow;
+            }
+        }
+    }
+
+    private ulong Session
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _lease.Session;
+            }
+        }
+    }
+
+    /// <summary>Whether a snapshot that is published may be read from.</summary>
+    public bool MayOpen(Lsn snapshot)
+    {
+        lock (_lock)
+        {
+            _lease.Tick(_engine.Applied.Value, Now);
+            return _lease.MayOpen(snapshot);
+        }
+    }
+
+    /// <summary>R12: judges a page that has been read.</summary>
+    public ReadVerdict Judge(Lsn pageLsn, bool missing)
+    {
+        lock (_lock)
+        {
+            Lsn applied = _engine.Applied.Value;
+            _lease.Tick(applied, Now);
+            return _lease.Judge(pageLsn, missing, applied);
+        }
+    }
 
     /// <summary>What the writer says is durable: nothing at or after it is read.</summary>
     public Lsn Limit => new(Volatile.Read(ref _limit));
@@ -131,7 +171,10 @@ public sealed class WriterLink : IDisposable
     {
         _limitMoved.Wait(atMost);
         _limitMoved.Reset();
-        return MayApply() ? Limit : applied;
+
+        // The limit first: log that is announced after the lease has lapsed may prune what a snapshot here still needs.
+        Lsn limit = Limit;
+        return MayApply() ? limit : applied;
     }
 
     /// <summary>The applied LSN has moved: the writer is told.</summary>
@@ -175,7 +218,7 @@ public sealed class WriterLink : IDisposable
         lock (_lock)
         {
             _lease.Tick(_engine.Applied.Value, Now);
-            return _lease.MayApply(Now);
+            return _lease.MayApply(_engine.Transactions.OldestSnapshot, Now);
         }
     }
 
@@ -233,6 +276,8 @@ public sealed class WriterLink : IDisposable
                 ControlAddress = _controlAddress(),
                 PgAddress = _pgAddress(),
                 Promotable = Promotable,
+                Session = Resumable,
+                OldestWal = OldestWal.Value,
             },
             CallTimeout, _stop.Token).ConfigureAwait(false);
         if (!Accept(joined.Envelope))
@@ -254,7 +299,7 @@ public sealed class WriterLink : IDisposable
 
         lock (_lock)
         {
-            _lease.Joined();
+            _lease.Joined(joined.Session, Now);
         }
 
         _log.LogInformation("joined {Writer}, epoch {Epoch}, flushed {Flushed}", joined.Envelope.Node, joined.Envelope.Epoch, new Lsn(joined.Flushed));
@@ -262,7 +307,7 @@ public sealed class WriterLink : IDisposable
         Volatile.Write(ref _client, client);
         try
         {
-            await StreamAsync(client, joined.Envelope.Epoch).ConfigureAwait(false);
+            await StreamAsync(client, joined.Envelope.Epoch, joined.Session).ConfigureAwait(false);
         }
         finally
         {
@@ -270,12 +315,12 @@ public sealed class WriterLink : IDisposable
         }
     }
 
-    private async Task StreamAsync(ClusterClient client, ulong epoch)
+    private async Task StreamAsync(ClusterClient client, ulong epoch, ulong session)
     {
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
         using DuplexCall<ReaderState, WriterState> call = await client.FollowAsync(ending.Token).ConfigureAwait(false);
-        Task sending = SendAsync(call, epoch, ending.Token);
-        Task activating = ActivateAsync(client, epoch, ending.Token);
+        Task sending = SendAsync(call, epoch, session, ending.Token);
+        Task activating = ActivateAsync(client, epoch, session, ending.Token);
         try
         {
             while (true)
@@ -289,21 +334,16 @@ public sealed class WriterLink : IDisposable
                     return;
                 }
 
-                Take(state);
+                Take(state, session);
                 if (state.Stopping)
                 {
                     _log.LogInformation("the writer stops");
                     return;
                 }
 
-                if (activating.IsFaulted || sending.IsFaulted)
+                if (activating.IsFaulted || sending.IsFaulted || NeedsSession)
                 {
                     return;
-                }
-
-                if (activating.IsCompleted && State is LeaseState.CatchingUp or LeaseState.Detached)
-                {
-                    activating = ActivateAsync(client, epoch, ending.Token);
                 }
             }
         }
@@ -316,11 +356,12 @@ public sealed class WriterLink : IDisposable
     }
 
     /// <summary>Asks to be counted once the tail is near, and serves from the floor on (R4).</summary>
-    private async Task ActivateAsync(ClusterClient client, ulong epoch, CancellationToken cancel)
+    private async Task ActivateAsync(ClusterClient client, ulong epoch, ulong session, CancellationToken cancel)
     {
-        if (State is LeaseState.Frozen or LeaseState.Activated or LeaseState.Active)
+        if (!AwaitsActivation)
         {
-            // A reader with running snapshots goes on serving them until it knows the new floor.
+            // The session goes on with the lease that it has.
+            return;
         }
 
         while (_engine.Applied.Value < Limit && State is not LeaseState.Frozen && Limit - _engine.Applied.Value > 16 << 20)
@@ -328,19 +369,22 @@ public sealed class WriterLink : IDisposable
             await Task.Delay(TimeSpan.FromMilliseconds(20), _environment.Time, cancel).ConfigureAwait(false);
         }
 
+        FaultPoint.Hit("reader.before-activation");
         TimeSpan sent = Now;
         ActivateReply reply = await client.ActivateAsync(
-            new ActivateRequest { Envelope = Envelope(epoch), Applied = _engine.Applied.Value.Value }, CallTimeout, cancel).ConfigureAwait(false);
+            new ActivateRequest { Envelope = Envelope(epoch), Applied = _engine.Applied.Value.Value, Session = session }, CallTimeout, cancel).ConfigureAwait(false);
         if (!Accept(reply.Envelope))
         {
             return;
         }
 
         var floor = new Lsn(reply.Floor);
-        EndSnapshotsBelow?.Invoke(floor);
         lock (_lock)
         {
-            _lease.ActivationGranted(floor, sent);
+            if (!_lease.ActivationGranted(session, floor, TimeSpan.FromMilliseconds(reply.LeaseMs), sent))
+            {
+                return;
+            }
         }
 
         _log.LogInformation("activated: floor {Floor}, applied {Applied}", floor, _engine.Applied.Value);
@@ -348,7 +392,7 @@ public sealed class WriterLink : IDisposable
         Applied();
     }
 
-    private async Task SendAsync(DuplexCall<ReaderState, WriterState> call, ulong epoch, CancellationToken cancel)
+    private async Task SendAsync(DuplexCall<ReaderState, WriterState> call, ulong epoch, ulong session, CancellationToken cancel)
     {
         while (!cancel.IsCancellationRequested)
         {
@@ -357,8 +401,8 @@ public sealed class WriterLink : IDisposable
             {
                 _lease.Sent(++_sequence, Now);
 
-                // The snapshot first: one that is opened afterwards is not older.
-                Lsn oldest = _engine.Transactions.LocalHorizon;
+                // The horizon, not just a look at the open snapshots: one that is being opened meanwhile counts, or finds that it came too late (I7).
+                Lsn oldest = _engine.Transactions.Horizon;
                 Lsn applied = _engine.Applied.Value;
                 state = new ReaderState
                 {
@@ -366,7 +410,8 @@ public sealed class WriterLink : IDisposable
                     Sequence = _sequence,
                     Applied = applied.Value,
                     OldestSnapshot = Lsn.Min(oldest, applied).Value,
-                    OldestWal = Lsn.Min(_engine.Start.Redo, _engine.Pool.Index.CutPoint).Value,
+                    OldestWal = OldestWal.Value,
+                    Session = session,
                 };
             }
 
@@ -375,7 +420,43 @@ public sealed class WriterLink : IDisposable
         }
     }
 
-    private void Take(WriterState state)
+    private Lsn OldestWal => Lsn.Min(_engine.Start.Redo, _engine.Pool.Index.CutPoint);
+
+    private ulong Resumable
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _lease.Resumable;
+            }
+        }
+    }
+
+    private bool AwaitsActivation
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _lease.AwaitsActivation;
+            }
+        }
+    }
+
+    private bool NeedsSession
+    {
+        get
+        {
+            lock (_lock)
+            {
+                _lease.Tick(_engine.Applied.Value, Now);
+                return _lease.NeedsSession;
+            }
+        }
+    }
+
+    private void Take(WriterState state, ulong session)
     {
         lock (_lock)
         {
@@ -387,7 +468,7 @@ public sealed class WriterLink : IDisposable
             if (state.Evicted)
             {
                 _log.LogWarning("evicted by the writer: catching up to come back");
-                _lease.Evicted();
+                _lease.Evicted(session);
             }
         }
 
