@@ -53,6 +53,12 @@ public sealed class PromotedRole : IDisposable
 
         FaultPoint.Hit("promote-before-log-end");
 
+        if (former is not null && former.Timeline != engine.History.Timeline && !engine.TryFollow(former.Timeline))
+        {
+            // R10: this node's log is not the last writer's; promoted from there it would drop what that one acknowledged.
+            throw new StorageException($"the last writer was on timeline {former.Timeline}, which this reader cannot follow from {engine.Applied.Value} on timeline {engine.History.Timeline}");
+        }
+
         // After fencing the announcement no longer bounds what is read: acknowledged commits may lie beyond it.
         engine.Tail.Refresh();
         engine.Tail.Run(Lsn.Max, CancellationToken.None);

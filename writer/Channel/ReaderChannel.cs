@@ -307,8 +307,7 @@ public sealed class ReaderChannel : IDisposable
                 $"node \"{envelope.Node}\" belongs to another cluster: its system identifier is {envelope.SystemIdentifier}, here it is {_parts.SystemIdentifier}");
         }
 
-        // I9: a joining reader may still know an older epoch; all later messages carry this one.
-        if (envelope.Epoch > _parts.Epoch || (!mayBeNew && envelope.Epoch != _parts.Epoch))
+        if (!ReaderTable.AcceptsEpoch(envelope.Epoch, _parts.Epoch, mayBeNew))
         {
             throw new RpcException(RpcStatus.Aborted, $"the message has epoch {envelope.Epoch}, this writer has epoch {_parts.Epoch}");
         }

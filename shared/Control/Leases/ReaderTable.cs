@@ -51,6 +51,9 @@ public sealed class ReaderTable
 
     public IReadOnlyCollection<Member> Members => _members.Values;
 
+    /// <summary>I9: a joining reader may still know an older epoch; all later messages carry this writer's own.</summary>
+    public static bool AcceptsEpoch(ulong message, ulong own, bool joins) => joins ? message <= own : message == own;
+
     /// <summary>R4: the floor of an activation, from positions that are read after the reader counts. An asynchronous commit may be visible, and so in the horizon, beyond what is inserted without gaps.</summary>
     public static Lsn Floor(Lsn inserted, Lsn visible) => Lsn.MaxOf(inserted, visible);
 
