@@ -53,10 +53,11 @@ public sealed class PromotedRole : IDisposable
 
         FaultPoint.Hit("promote-before-log-end");
 
-        if (former is not null && former.Timeline != engine.History.Timeline && !engine.TryFollow(former.Timeline))
+        // R10: the last writer's timeline, by its history files; the lease file may be a former writer's. Promoted from another one this node would drop what was acknowledged.
+        TimelineId newest = engine.LogDirectory.NewestTimeline(engine.History.Timeline);
+        if (newest != engine.History.Timeline && !engine.TryFollow(newest))
         {
-            // R10: this node's log is not the last writer's; promoted from there it would drop what that one acknowledged.
-            throw new StorageException($"the last writer was on timeline {former.Timeline}, which this reader cannot follow from {engine.Applied.Value} on timeline {engine.History.Timeline}");
+            throw new StorageException($"the last writer was on timeline {newest}, which this reader cannot follow from {engine.Applied.Value} on timeline {engine.History.Timeline}");
         }
 
         // After fencing the announcement no longer bounds what is read: acknowledged commits may lie beyond it.

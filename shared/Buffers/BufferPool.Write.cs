@@ -1,4 +1,5 @@
 using SharedStorage.Format.Pages;
+using SharedStorage.Io;
 using SharedStorage.Primitives;
 
 namespace SharedStorage.Buffers;

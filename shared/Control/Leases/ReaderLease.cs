@@ -196,7 +196,10 @@ public sealed class ReaderLease(LeaseSettings settings)
     }
 
     /// <summary>Time has passed or the tail has moved.</summary>
-    public void Tick(Lsn applied, TimeSpan now)
+    /// <param name="applied">Everything before it is applied.</param>
+    /// <param name="oldestSnapshot">The oldest snapshot that is open; looked at while <see cref="LeaseState.Activated"/> only, where one below the floor keeps the reader from serving.</param>
+    /// <param name="now">The time.</param>
+    public void Tick(Lsn applied, Lsn oldestSnapshot, TimeSpan now)
     {
         switch (State)
         {
@@ -205,7 +208,7 @@ public sealed class ReaderLease(LeaseSettings settings)
                 Lose();
                 State = LeaseState.CatchingUp;
                 break;
-            case LeaseState.Activated when applied >= Floor:
+            case LeaseState.Activated when applied >= Floor && oldestSnapshot >= Floor:
                 State = LeaseState.Active;
                 break;
             case LeaseState.Active when now >= LeaseEnd:
