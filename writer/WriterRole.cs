@@ -91,6 +91,7 @@ public sealed class WriterRole : IDisposable
             Checkpointer.RecordEndOfRecovery(previous);
         }
 
+        lease.SetOpened();
         engine.Transactions.Removal = Removals;
         Channel = new ReaderChannel(new ReaderChannelParts
         {

@@ -48,6 +48,9 @@ public sealed partial class WriterLink
         }
 
         _log.LogInformation("joined {Writer}, epoch {Epoch}, flushed {Flushed}", joined.Envelope.Node, joined.Envelope.Epoch, new Lsn(joined.Flushed));
+
+        // All changes before a completed checkpoint's redo are in the files; log before it may be gone, so the index is not to need it.
+        WriterConsistent = Lsn.MaxOf(new Lsn(joined.Consistent), new Lsn(joined.Redo));
         SetLimit(new Lsn(joined.Flushed));
         Volatile.Write(ref _client, client);
         try
@@ -217,7 +220,7 @@ public sealed partial class WriterLink
             }
         }
 
-        WriterConsistent = new Lsn(state.Consistent);
+        WriterConsistent = Lsn.MaxOf(new Lsn(state.Consistent), new Lsn(state.Redo));
         SetLimit(new Lsn(state.Flushed));
     }
 }

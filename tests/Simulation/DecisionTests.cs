@@ -66,15 +66,24 @@ public sealed class DecisionTests
     [Fact]
     public void A_writer_that_let_go_or_died_here_is_not_waited_for()
     {
-        Assert.Equal(ClaimVerdict.FreeAndDead, new ClaimWatch(Lease).See(new FormerSighting(4, 4, 9, Released: true, ProcessIsDead: false), At(0)));
-        Assert.Equal(ClaimVerdict.FreeAndDead, new ClaimWatch(Lease).See(new FormerSighting(4, 4, 9, Released: false, ProcessIsDead: true), At(0)));
+        Assert.Equal(ClaimVerdict.FreeAndDead, new ClaimWatch(Lease).See(new FormerSighting(4, 4, 9, Released: true, ProcessIsDead: false, Opened: true), At(0)));
+        Assert.Equal(ClaimVerdict.FreeAndDead, new ClaimWatch(Lease).See(new FormerSighting(4, 4, 9, Released: false, ProcessIsDead: true, Opened: true), At(0)));
+    }
+
+    [Fact]
+    public void A_writer_that_died_before_it_opened_does_not_speak_for_the_one_before()
+    {
+        var watch = new ClaimWatch(Lease);
+        var died = new FormerSighting(4, 4, 9, Released: false, ProcessIsDead: true, Opened: false);
+        Assert.Equal(ClaimVerdict.Wait, watch.See(died, At(0)));
+        Assert.Equal(ClaimVerdict.FreeAfterSilence, watch.See(died, At(5)));
     }
 
     [Fact]
     public void Another_hosts_writer_is_given_a_lease_of_silence()
     {
         var watch = new ClaimWatch(Lease);
-        var silent = new FormerSighting(4, 4, 9, Released: false, ProcessIsDead: false);
+        var silent = new FormerSighting(4, 4, 9, Released: false, ProcessIsDead: false, Opened: true);
         Assert.Equal(ClaimVerdict.Wait, watch.See(silent, At(10)));
         Assert.Equal(ClaimVerdict.Wait, watch.See(silent, At(14.9)));
         Assert.Equal(ClaimVerdict.FreeAfterSilence, watch.See(silent, At(15)));
@@ -84,7 +93,7 @@ public sealed class DecisionTests
     [Fact]
     public void A_writer_that_renews_or_claims_meanwhile_holds_the_storage()
     {
-        var first = new FormerSighting(4, 4, 9, Released: false, ProcessIsDead: false);
+        var first = new FormerSighting(4, 4, 9, Released: false, ProcessIsDead: false, Opened: true);
         var watch = new ClaimWatch(Lease);
         watch.See(first, At(0));
         Assert.Equal(ClaimVerdict.Held, watch.See(first with { Renewal = 10 }, At(1)));
@@ -95,7 +104,7 @@ public sealed class DecisionTests
     public void An_epoch_without_a_lease_file_is_a_writer_that_starts()
     {
         var watch = new ClaimWatch(Lease);
-        var starting = new FormerSighting(5, 4, 9, Released: true, ProcessIsDead: true);
+        var starting = new FormerSighting(5, 4, 9, Released: true, ProcessIsDead: true, Opened: true);
         Assert.Equal(ClaimVerdict.Wait, watch.See(starting, At(0)));
         Assert.Equal(ClaimVerdict.FreeAfterSilence, watch.See(starting, At(5)));
     }

@@ -111,6 +111,7 @@ internal sealed class Storage
     public ulong LeaseEpoch;
     public ulong Renewal;
     public bool Released;
+    public bool Opened;
     public int LeaseNode;
     public long LeaseLife;
     public int LeaseTimeline;
@@ -121,6 +122,7 @@ internal sealed class Storage
 
     /// <summary>The log before this is recycled.</summary>
     public int Recycled;
+    public long RecycledAt;
 
     public void Reset()
     {
@@ -130,7 +132,7 @@ internal sealed class Storage
         Registry.Clear();
         (HighestEpoch, LeaseEpoch, Renewal, LeaseLife) = (0, 0, 0, 0);
         (ControlTimeline, ControlRedo, PreviousRedo, NewestTimeline, LeaseNode, LeaseTimeline, Recycled) = (0, 0, 0, 0, -1, 0, 0);
-        Released = false;
+        (Released, Opened, RecycledAt) = (false, false, 0);
     }
 
     /// <summary>What is read of a page by its path; false when there is no file, or it is shorter.</summary>

@@ -52,7 +52,7 @@ internal sealed partial class SimReader
     {
         foreach (ref Snapshot snapshot in _snapshots.AsSpan())
         {
-            if (!snapshot.Open)
+            if (!snapshot.Open || log.FileAt(page / Model.Blocks, snapshot.At) != log.FileAt(page / Model.Blocks, log.Count))
             {
                 continue;
             }
@@ -89,6 +89,8 @@ internal sealed partial class SimReader
             return;
         }
 
+        _world.Trace?.Invoke(_world.Line(_node, $"opens a snapshot at {snapshot.At}, {_lease.State} at {_applied}, horizon {_horizon}"));
+
         if (snapshot.At < _start)
         {
             throw new ViolationException("R8", $"a snapshot at {snapshot.At} is opened, the commit-LSN map begins at {_start}");
@@ -102,6 +104,11 @@ internal sealed partial class SimReader
 
     private void CloseSnapshot(int index)
     {
+        if (_snapshots[index].Open)
+        {
+            _world.Trace?.Invoke(_world.Line(_node, $"closes the snapshot at {_snapshots[index].At}, {_lease.State}"));
+        }
+
         _snapshots[index].Open = false;
         if (_read.Phase != 0 && _read.Snapshot == index)
         {
@@ -183,8 +190,15 @@ internal sealed partial class SimReader
         }
 
         Timeline log = _world.Timelines[_read.Timeline];
-        if (_read.From < _world.Storage.Recycled && _read.From < _read.To && IsCovered)
+        if (_read.From < _world.Storage.Recycled && _read.From < _read.To)
         {
+            if (!IsCovered || _world.Storage.RecycledAt < _activatedAt)
+            {
+                // Recycled while it was not counted: the query fails, and the next one begins at what is consistent by now.
+                CloseSnapshot(_read.Snapshot);
+                return;
+            }
+
             throw new ViolationException("I3", $"the log from {_read.From} is needed by {World.Name(_node.Id)} and recycled before {_world.Storage.Recycled}");
         }
 

@@ -22,6 +22,7 @@ internal sealed partial class SimReader
     private int _writer = -1;
     private bool _following;
     private bool _asked;
+    private long _activatedAt;
     private TimeSpan _askedAt;
     private TimeSpan _joinedAt;
     private TimeSpan _heardAt;
@@ -117,12 +118,20 @@ internal sealed partial class SimReader
 
                 _asked &= message.Session == _lease.Session;
                 _lease.Joined(message.Session, _node.Local);
+                _world.Trace?.Invoke(_world.Line(_node, $"joins {World.Name(message.From)}, session {message.Session & 0xFFFF} of epoch {message.Epoch}, {_lease.State} at {_applied}, timeline {_timeline}"));
                 _following = true;
                 _limit = Math.Max(_limit, message.Flushed);
+                _announced = Math.Max(_announced, message.Consistent);
                 break;
             case MessageKind.ActivateReply:
-                _lease.ActivationGranted(message.Session, Model.L(message.Applied), message.Duration, _askedAt);
+                if (_lease.ActivationGranted(message.Session, Model.L(message.Applied), message.Duration, _askedAt))
+                {
+                    _activatedAt = _world.Now;
+                    _world.Trace?.Invoke(_world.Line(_node, $"is activated, floor {message.Applied}, applied {_applied}, lease until {_lease.LeaseEnd - _node.Local} from now"));
+                }
+
                 _limit = Math.Max(_limit, message.Applied);
+                Cut();
                 break;
             case MessageKind.State when _following:
                 if (message.Given)
@@ -133,6 +142,7 @@ internal sealed partial class SimReader
                 if (message.Evicted)
                 {
                     _lease.Evicted(message.Session);
+                    _world.Trace?.Invoke(_world.Line(_node, $"is evicted, {_lease.State} at {_applied}"));
                 }
 
                 _limit = Math.Max(_limit, message.Flushed);

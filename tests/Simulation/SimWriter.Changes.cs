@@ -46,7 +46,13 @@ internal sealed partial class SimWriter
             return;
         }
 
-        int kept = Math.Min(_log.VersionAt(page, _horizon), now.Versions);
+        if (_log.FileAt(file, _horizon) != now.Incarnation)
+        {
+            // Made after the horizon: nothing in it is old enough.
+            return;
+        }
+
+        int kept = _log.VersionAt(page, _horizon);
         int pruned = now.IsDeletion(kept) ? kept : kept - 1;
         if (pruned <= now.Pruned)
         {
@@ -194,5 +200,12 @@ internal sealed partial class SimWriter
         _pages[page] = after;
     }
 
-    private void Append(in LogRecord record) => _log.Records[_log.Count++] = record;
+    private void Append(in LogRecord record)
+    {
+        _log.Records[_log.Count++] = record;
+        if (_world.Trace is not null)
+        {
+            _world.Trace(_world.Line(_node, $"logs {_log.Count - 1}: {record.Kind} of file {record.File}, page {record.Page}, horizon {_horizon}, gate {Model.Position(_gate.LowestApplied)}, flushed {_flushed}"));
+        }
+    }
 }

@@ -167,6 +167,6 @@ internal sealed partial class SimWriter
         Session = session,
         Timeline = _timeline,
         Flushed = _flushed,
-        Consistent = _consistent,
+        Consistent = Math.Max(_consistent, _redo),
     };
 }

@@ -34,12 +34,14 @@ internal sealed partial class SimWriter
     private int _visible;
     private int _horizon;
     private int _consistent;
+    private int _redo;
 
     public SimWriter(World world, SimNode node, int timeline, WriterTerm term, bool formerMayWrite)
     {
         (_world, _node, _timeline, _term) = (world, node, timeline, term);
         _log = world.Timelines[timeline];
         _flushed = _visible = _log.Count;
+        _redo = world.Storage.ControlRedo;
         _firstCheckpoint = formerMayWrite || _log.ForkAt > 0 ? _log.ForkAt + 1 : 0;
         _gate = new FlushGate(() => Model.L(_flushed), () => _term.IsHeld(_node.Local));
         _table = world.Rules.NewTable(world.Settings, world.RegisteredBut(node.Id), node.Local, term.Epoch, formerMayWrite);
@@ -243,6 +245,7 @@ internal sealed partial class SimWriter
         }
 
         _world.WriteControl(_node, _timeline, redo, Model.Position(_table.LowestWal));
+        _redo = _node.StorageCut ? _redo : redo;
     }
 
     private void OnReadersChanged()

@@ -13,7 +13,7 @@ internal sealed partial class World
 
     public void Stop(SimNode node, string why)
     {
-        Trace?.Invoke($"{Now / 1000} {Names[node.Id]} stops: {why}");
+        Trace?.Invoke(Line(node, $"stops: {why}"));
         Settle(node);
         node.Clear();
         node.RestartAt = Now + _dice.Millis(50, 2500);
@@ -51,7 +51,7 @@ internal sealed partial class World
             }
         }
 
-        Trace?.Invoke($"{Now / 1000} {Names[node.Id]} is promoted, former writers are fenced");
+        Trace?.Invoke(Line(node, $"is promoted, former writers are fenced"));
         node.Opening = new Opening { After = Storage.HighestEpoch, NewTimeline = true };
     }
 
@@ -85,7 +85,7 @@ internal sealed partial class World
     {
         bool local = _oneHost || Storage.LeaseNode == node.Id;
         bool dead = Storage.LeaseNode >= 0 && local && (!_nodes[Storage.LeaseNode].Alive || _nodes[Storage.LeaseNode].Life != Storage.LeaseLife);
-        var sighting = new FormerSighting(Storage.HighestEpoch, Storage.LeaseEpoch, Storage.Renewal, Storage.Released, dead);
+        var sighting = new FormerSighting(Storage.HighestEpoch, Storage.LeaseEpoch, Storage.Renewal, Storage.Released, dead, Storage.Opened);
         ClaimVerdict verdict = watch.See(sighting, node.Local);
         if (verdict == ClaimVerdict.Wait)
         {
@@ -162,7 +162,7 @@ internal sealed partial class World
             return false;
         }
 
-        WriteLease(node, opening.Epoch, newest);
+        WriteLease(node, opening.Epoch, newest, opened: false);
         opening.Term.Renewed(began);
         opening.Timeline = newest;
         return true;
@@ -183,7 +183,7 @@ internal sealed partial class World
         Timelines[number].Fork(parent, opening.Timeline, end);
         Storage.NewestTimeline = number;
         opening.Timeline = number;
-        WriteLease(node, opening.Epoch, number);
+        WriteLease(node, opening.Epoch, number, opened: false);
     }
 
     private void Open(SimNode node, Opening opening)
@@ -200,11 +200,12 @@ internal sealed partial class World
         }
 
         Storage.ControlTimeline = opening.Timeline;
+        WriteLease(node, opening.Epoch, opening.Timeline);
         node.Opening = null;
         node.Reader = null;
         log.Acknowledged = log.Durable;
         node.Writer = new SimWriter(this, node, opening.Timeline, opening.Term!, opening.FormerMayWrite);
         Terms++;
-        Trace?.Invoke($"{Now / 1000} {Names[node.Id]} is the writer of epoch {opening.Epoch}, timeline {opening.Timeline} from {log.Count}");
+        Trace?.Invoke(Line(node, $"is the writer of epoch {opening.Epoch}, timeline {opening.Timeline} from {log.Count}"));
     }
 }

@@ -47,11 +47,11 @@ internal sealed partial class World
         return false;
     }
 
-    public void WriteLease(SimNode node, ulong epoch, int timeline)
+    public void WriteLease(SimNode node, ulong epoch, int timeline, bool opened = true)
     {
         Storage.LeaseEpoch = epoch;
         Storage.Renewal++;
-        Storage.Released = false;
+        (Storage.Released, Storage.Opened) = (false, opened);
         (Storage.LeaseNode, Storage.LeaseLife, Storage.LeaseTimeline) = (node.Id, node.Life, timeline);
     }
 
@@ -71,7 +71,11 @@ internal sealed partial class World
         CheckRedo(timeline, redo);
         int previous = Storage.ControlRedo;
         Storage.ControlRedo = redo;
-        Storage.Recycled = Math.Max(Storage.Recycled, Math.Min(previous, oldestWal));
+        int recycled = Math.Min(previous, oldestWal);
+        if (recycled > Storage.Recycled)
+        {
+            (Storage.Recycled, Storage.RecycledAt) = (recycled, Now);
+        }
     }
 
     /// <summary>R3, R1: every change before redo is in the files, or recovery redoes it on the wrong base.</summary>

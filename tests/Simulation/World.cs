@@ -64,6 +64,9 @@ internal sealed partial class World
 
     public static string Name(int node) => Names[node];
 
+    /// <summary>A line of the story: milliseconds and node first.</summary>
+    public string Line(SimNode node, string text) => $"{(Now - 1_000_000) / 1000,6} {Names[node.Id]} {text}";
+
     /// <exception cref="ViolationException">An invariant is broken.</exception>
     public void Run(ulong seed)
     {
@@ -238,7 +241,7 @@ internal sealed partial class World
         {
             case < 8 when node.Runs:
                 node.PausedUntil = Now + _dice.Millis(10, 5000);
-                Trace?.Invoke($"{Now / 1000} {Names[node.Id]} is paused until {node.PausedUntil / 1000}");
+                Trace?.Invoke(Line(node, $"is paused until {node.PausedUntil / 1000}"));
                 break;
             case < 13 when node.Alive:
                 Stop(node, "killed");

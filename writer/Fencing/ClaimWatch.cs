@@ -6,7 +6,8 @@ namespace SharedStorage.Writer.Fencing;
 /// <param name="Renewal">The file's counter.</param>
 /// <param name="Released">It stopped cleanly and let its lease go.</param>
 /// <param name="ProcessIsDead">It ran on this host and is no more.</param>
-public readonly record struct FormerSighting(ulong HighestEpoch, ulong LeaseEpoch, ulong Renewal, bool Released, bool ProcessIsDead);
+/// <param name="Opened">It had opened for writes. One that died before says nothing of the writer before it, whose zombie it may not have outwaited.</param>
+public readonly record struct FormerSighting(ulong HighestEpoch, ulong LeaseEpoch, ulong Renewal, bool Released, bool ProcessIsDead, bool Opened);
 
 public enum ClaimVerdict
 {
@@ -49,7 +50,7 @@ public sealed class ClaimWatch(TimeSpan outwaited)
         }
 
         bool lastIsKnown = sighting.LeaseEpoch == sighting.HighestEpoch;
-        if (lastIsKnown && (sighting.HighestEpoch == 0 || sighting.Released || sighting.ProcessIsDead))
+        if (lastIsKnown && (sighting.HighestEpoch == 0 || sighting.Released || (sighting.ProcessIsDead && sighting.Opened)))
         {
             return ClaimVerdict.FreeAndDead;
         }

@@ -56,5 +56,5 @@ public static class WriterClaim
 
     /// <summary>What storage shows now.</summary>
     internal static FormerSighting Sighting(ulong highest, WriterLeaseRecord? lease) =>
-        new(highest, lease?.Epoch ?? 0, lease?.Renewal ?? 0, lease?.Released ?? false, lease?.Process.IsDead() == true);
+        new(highest, lease?.Epoch ?? 0, lease?.Renewal ?? 0, lease?.Released ?? false, lease?.Process.IsDead() == true, lease?.Opened ?? false);
 }

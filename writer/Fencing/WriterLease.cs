@@ -70,6 +70,17 @@ public sealed class WriterLease : IDisposable
         Renew();
     }
 
+    /// <summary>Says in the file that the writer has opened for writes, and renews.</summary>
+    public void SetOpened()
+    {
+        lock (_renewing)
+        {
+            _record = _record with { Opened = true };
+        }
+
+        Renew();
+    }
+
     /// <summary>A clean stop: the next writer need not wait.</summary>
     public void Release()
     {
