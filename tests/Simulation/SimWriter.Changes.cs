@@ -59,7 +59,12 @@ internal sealed partial class SimWriter
             return;
         }
 
-        _world.CheckPrune(_log, page, pruned);
+        if (!_node.StorageCut)
+        {
+            // What a writer logs that is cut off from storage nobody will ever read.
+            _world.CheckPrune(_log, page, pruned);
+        }
+
         now.Pruned = pruned;
         Insert(RecordKind.Prune, page, now);
     }

@@ -157,6 +157,12 @@ internal sealed partial class World
     {
         _dice = new Dice(seed);
         Now = 1_000_000;
+        for (int i = 0; i < _timelines; i++)
+        {
+            // A replay in a new world must see the same.
+            Array.Clear(Timelines[i].Records);
+        }
+
         _timelines = 1;
         (_incarnations, _connections) = (Model.Files, 0);
         _oneHost = _dice.Chance(400);
