@@ -2,6 +2,7 @@ using System.Net;
 using Microsoft.Extensions.Logging;
 using SharedStorage.Control;
 using SharedStorage.Control.Grpc;
+using SharedStorage.Control.Leases;
 using SharedStorage.Control.V1;
 using SharedStorage.Hosting.Directory;
 using SharedStorage.Hosting.Engine;
@@ -12,6 +13,7 @@ using SharedStorage.Reader.Follow;
 using SharedStorage.Reader.Promotion;
 using SharedStorage.Reader.Serve;
 using SharedStorage.Sql.Session;
+using SharedStorage.Transactions;
 using SharedStorage.Writer.Fencing;
 
 namespace SharedStorage.Reader;
@@ -30,7 +32,6 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
     private PromotedRole? _promoted;
     private volatile ClusterBase _service = new StartingService();
     private int _promoting;
-    private ulong _floor;
 
     /// <summary>What statements that run when the writer is met again get to end; far less than a lease.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(500);
@@ -49,11 +50,11 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
         _link = new WriterLink(environment, _engine, () => $"127.0.0.1:{_control.Port}", () => $"127.0.0.1:{port}")
         {
             Promotable = !MountIsReadOnly(data),
-            EndSnapshotsBelow = EndSnapshotsBelow,
             FollowTimeline = FollowTimeline,
         };
         _readCheck.Link = _link;
-        _tail = new TailLoop(environment, _engine, _link);
+        _engine.Transactions.Admission = new LeaseAdmission(this);
+        _tail = new TailLoop(environment, _engine, _link, EndSnapshotsBelow);
         _sql = NodeSql.Create(environment, _engine, () => _server, CheckMayAnswer);
         _sql.AwaitConsistency = new ReadConsistency(_engine, _link, environment.Time, environment.Settings.Lease.Lease).Await;
         _server = new PgServer(_sql, new PgServerOptions { Port = port, MaxConnections = (int)environment.Settings.Number("max_connections") }, Admit, environment.Logs.CreateLogger("sessions"));
@@ -102,10 +103,9 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
         }
 
         long began = environment.Time.GetTimestamp();
-        while (_promoting == 0 && !(_link!.MayServe && _engine!.Applied.Value >= Floor))
+        while (_promoting == 0 && !_link!.MayServe)
         {
-            bool returning = _link.State is Control.Leases.LeaseState.CatchingUp or Control.Leases.LeaseState.Activated or Control.Leases.LeaseState.Frozen
-                or Control.Leases.LeaseState.Active;
+            bool returning = _link.State is not (LeaseState.Detached or LeaseState.Expired);
             if (!returning || environment.Time.GetElapsedTime(began) > environment.Settings.Lease.Lease)
             {
                 throw new PgException(SqlStates.CannotConnectNow, "the reader does not answer queries now: it has no lease")
@@ -114,30 +114,36 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
                 };
             }
 
-            _engine!.Transactions.WaitForVisible(Floor, Step);
+            _engine!.Transactions.WaitForVisible(Lsn.Max, Step);
         }
     }
 
     /// <summary>
-    /// R4: snapshots below the floor end before anything is applied again. New ones wait from here on, so those that run are given a moment to end by themselves.
+    /// R4: the snapshots that no lease covers end before anything is applied again; the tail waits here. New ones wait meanwhile, so those that run are given a moment to end by themselves.
     /// </summary>
-    private void EndSnapshotsBelow(Lsn floor)
+    private void EndSnapshotsBelow(Lsn position, Func<bool> goOn)
     {
-        Volatile.Write(ref _floor, floor.Value);
         long began = environment.Time.GetTimestamp();
-        while (_engine!.Transactions.LocalHorizon < floor && _engine.Transactions.HasSnapshotBelow(floor))
+        while (_engine!.Transactions.OldestSnapshot < position && goOn())
         {
             if (environment.Time.GetElapsedTime(began) > Grace)
             {
-                _server?.TerminateAll(new PgException(SqlStates.SerializationFailure, "the snapshot of this session ended when the reader came back to its writer") { Fatal = true });
-                return;
+                // Those below only: the others read what the writer still keeps for them.
+                _server?.TerminateSnapshotsBelow(
+                    position, new PgException(SqlStates.SerializationFailure, "the snapshot of this session ended when the reader came back to its writer") { Fatal = true });
             }
 
-            _engine.Transactions.WaitForVisible(floor, Step);
+            _engine.Transactions.WaitForVisible(Lsn.Max, Step);
         }
     }
 
-    private Lsn Floor => new(Volatile.Read(ref _floor));
+    /// <summary>The lease as the transactions see it: asked again once a snapshot is published.</summary>
+    private sealed class LeaseAdmission(ReaderNode node) : ISnapshotAdmission
+    {
+        public bool MayOpen(Lsn snapshot) => node._promoting != 0 || node._link!.MayOpen(snapshot);
+
+        public void Await() => node.CheckMayAnswer();
+    }
 
     private bool FollowTimeline(TimelineId timeline)
     {
@@ -160,22 +166,30 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
                 "the former writer is not confirmed to be fenced: two writers would destroy the data; fence it, or override knowing that");
         }
 
+        // I9: the claim that follows is for the epoch after this one. A node that has claimed since was not fenced by whoever asks.
+        ulong highest = new Epochs(environment.DataDirectory).Highest();
+        if (request.ExpectedEpoch != 0 && highest > request.ExpectedEpoch)
+        {
+            throw new RpcException(RpcStatus.FailedPrecondition, $"epoch {highest} has been claimed: another node was made the writer after epoch {request.ExpectedEpoch}");
+        }
+
         if (Interlocked.Exchange(ref _promoting, 1) != 0)
         {
             throw new RpcException(RpcStatus.FailedPrecondition, "a promotion is under way or done");
         }
 
-        return await Task.Run(Promote).ConfigureAwait(false);
+        return await Task.Run(() => Promote(request, highest)).ConfigureAwait(false);
     }
 
-    private PromoteReply Promote()
+    private PromoteReply Promote(PromoteRequest request, ulong after)
     {
         try
         {
             _link!.Dispose();
             _tail!.Dispose();
             _readCheck.Link = null;
-            _promoted = PromotedRole.Open(environment, _engine!, _sql!, _control!.Port, _server!.Port, s => _service = s);
+            _engine!.Transactions.Admission = null;
+            _promoted = PromotedRole.Open(environment, _engine!, _sql!, _control!.Port, _server!.Port, after, request.Fenced, s => _service = s);
             return _promoted.Reply;
         }
         catch (Exception e)
@@ -209,7 +223,7 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
             Visible = _engine.Transactions.Visible.Value,
             Applied = applied.Value,
             Consistent = _link.WriterConsistent.Value,
-            Leased = _link.State is Control.Leases.LeaseState.Active or Control.Leases.LeaseState.Activated,
+            Leased = _link.State is LeaseState.Active or LeaseState.Activated,
             Promotable = _link.Promotable,
             LagBytes = flushed > applied ? flushed - applied : 0,
             LagMs = _link.LagMilliseconds,

@@ -38,11 +38,11 @@ public sealed class WriterNode(NodeEnvironment environment) : INode
         WriterLeaseRecord? known = WriterLeaseRecord.TryRead(data);
         DataDirectoryCheck.CheckNoPostmaster(data, pid => known?.Process.ProcessId == pid);
         DataDirectoryCheck.CheckNoBackup(data);
-        FormerWriter former = WriterClaim.Await(data, environment.Settings.Lease.Lease, environment.Time, CancellationToken.None);
+        FormerWriter former = WriterClaim.Await(data, environment.Settings.Lease, environment.Time, CancellationToken.None);
         _engine = NodeEngine.Open(environment);
         DataDirectoryCheck.CheckLeftovers(data, _engine.Control.State == Format.Control.ClusterState.ShutDown);
         _control = new ControlServer(IPAddress.Loopback, (int)environment.Settings.Number("sharedstorage.control_port"), () => _service, environment.Logs);
-        ulong epoch = new Epochs(data).Claim(environment.NodeName);
+        ulong epoch = new Epochs(data).Claim(environment.NodeName, former.Epoch);
         int port = (int)environment.Settings.Number("port");
         _lease = NewLease(environment, _engine, epoch, _control.Port, () => _role?.Log.Flushed ?? _engine.Applied.Value);
         _pid = new PostmasterPid(data, port);
@@ -56,7 +56,7 @@ public sealed class WriterNode(NodeEnvironment environment) : INode
         bool clean = _engine.Control.State == Format.Control.ClusterState.ShutDown && _engine.Tail.Records <= 1;
         _log.LogInformation("replayed {Records} records to {Lsn}: {Reason}", _engine.Tail.Records, _engine.Tail.Position, _engine.Tail.End!.Message);
         _role = WriterRole.Open(environment, _engine, _lease, new OpeningMode(
-            NewTimeline: !former.ProvenDead && !foreign, clean, foreign, "the former writer is not proven dead"));
+            NewTimeline: !former.ProvenDead && !foreign, clean, foreign, "the former writer is not proven dead", FormerMayWrite: !former.ProvenDead && !foreign));
         SqlNode node = NodeSql.Create(environment, _engine, () => _server, _lease.CheckMayAnswer);
         NodeSql.OpenForWrites(node, _engine, _role.Log, _role.Oids, _role.CheckpointNow, _role.CutHistory);
         _server = new PgServer(node, new PgServerOptions { Port = port, MaxConnections = (int)environment.Settings.Number("max_connections") }, Admit, environment.Logs.CreateLogger("sessions"));

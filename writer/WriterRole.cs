@@ -24,8 +24,9 @@ namespace SharedStorage.Writer;
 /// <summary>How a node becomes the writer.</summary>
 /// <param name="NewTimeline">R13: always, unless the former writer is proven dead or let its lease go.</param>
 /// <param name="CleanStart">The directory was stopped cleanly: nothing was replayed beyond the shutdown checkpoint.</param>
+/// <param name="FormerMayWrite">R13: the former writer is neither fenced nor proven dead, so what it began to write may still land.</param>
 /// <param name="Foreign">Stock PostgreSQL has run on the directory since our last checkpoint.</param>
-public readonly record struct OpeningMode(bool NewTimeline, bool CleanStart, bool Foreign, string Reason);
+public readonly record struct OpeningMode(bool NewTimeline, bool CleanStart, bool Foreign, string Reason, bool FormerMayWrite = false);
 
 /// <summary>
 /// Everything that a node has while it is the writer: log inserter, gate, checkpoints, steady flush, readers' channel. The same step opens it after recovery and at promotion
@@ -52,7 +53,7 @@ public sealed class WriterRole : IDisposable
         Gate = gate;
         _log = environment.Logs.CreateLogger("writer");
         string data = environment.DataDirectory;
-        Removals = new RemovalQueue(data, engine.Files, engine.Pool, () => Lsn.Min(gate.LowestApplied, engine.Transactions.Horizon)) { MayWrite = () => lease.IsHeld };
+        Removals = new RemovalQueue(data, engine.Files, engine.Pool, () => PendingRemovals<RelFileNode>.PassedByAll(gate.LowestApplied, engine.Transactions.Horizon)) { MayWrite = () => lease.IsHeld };
         Oids = new OidCounter(engine.Effects.NextOid);
         _history = new HistoryCut(engine);
         _shortening = new GatedShortening(engine.Storage, wal, gate, () => lease.IsHeld);
@@ -78,7 +79,9 @@ public sealed class WriterRole : IDisposable
             registry.Clear();
         }
 
-        ReplayedFiles.CarryOut(engine, Removals, mode.Foreign);
+        var honour = new InheritedLeases(registry.Names.Any(n => n != environment.NodeName) || mode.FormerMayWrite, environment.Settings.Lease, environment.Time);
+        ReplayedFiles.CarryOut(engine, Removals, mode.Foreign, honour.Await);
+        FaultPoint.Hit("promote-before-record");
         if (mode.CleanStart && !mode.NewTimeline)
         {
             Checkpointer.RecordInProduction();
@@ -88,6 +91,7 @@ public sealed class WriterRole : IDisposable
             Checkpointer.RecordEndOfRecovery(previous);
         }
 
+        lease.SetOpened();
         engine.Transactions.Removal = Removals;
         Channel = new ReaderChannel(new ReaderChannelParts
         {
@@ -100,6 +104,8 @@ public sealed class WriterRole : IDisposable
             Visible = () => engine.Transactions.Visible,
             Redo = () => Checkpointer.Redo,
             FlushLog = wal.Flush,
+            OwnLease = () => lease.Left,
+            FormerMayWrite = mode.FormerMayWrite,
             Changed = OnReadersChanged,
             Registry = registry,
             Settings = environment.Settings.Lease,
@@ -145,6 +151,7 @@ public sealed class WriterRole : IDisposable
             engine.LogDirectory.CopyTail(previous, timeline, insertAt);
             FaultPoint.Hit("promote-before-history");
             engine.LogDirectory.WriteHistory(engine.History.Fork(timeline, insertAt, mode.Reason));
+            FaultPoint.Hit("promote-after-history");
             lease.SetTimeline(timeline);
         }
 

@@ -21,12 +21,15 @@ public sealed class TailLoop : IDisposable
     private readonly WriterLink _link;
     private readonly CancellationTokenSource _stop = new();
     private readonly Thread _thread;
+    private readonly Action<Lsn, Func<bool>> _endSnapshotsBelow;
     private Action? _betweenRecords;
     private Lsn _cut;
     private int _disposed;
 
-    public TailLoop(NodeEnvironment environment, NodeEngine engine, WriterLink link)
+    /// <param name="endSnapshotsBelow">Ends the snapshots below a position, for as long as the other argument says so (R4).</param>
+    public TailLoop(NodeEnvironment environment, NodeEngine engine, WriterLink link, Action<Lsn, Func<bool>> endSnapshotsBelow)
     {
+        _endSnapshotsBelow = endSnapshotsBelow;
         _environment = environment;
         _engine = engine;
         _link = link;
@@ -83,6 +86,12 @@ public sealed class TailLoop : IDisposable
                 if (Interlocked.Exchange(ref _betweenRecords, null) is { } action)
                 {
                     action();
+                }
+
+                Lsn bound = _link.MustEndBelow;
+                if (_engine.Transactions.OldestSnapshot < bound)
+                {
+                    _endSnapshotsBelow(bound, () => _link.MustEndBelow == bound && !_stop.IsCancellationRequested && Volatile.Read(ref _betweenRecords) is null);
                 }
 
                 Lsn applied = _engine.Applied.Value;
@@ -144,7 +153,7 @@ public sealed class TailLoop : IDisposable
 
     private void Cut()
     {
-        Lsn consistent = Lsn.Min(_link.WriterConsistent, _engine.Applied.Value);
+        Lsn consistent = IndexCut.Limit(_link.WriterConsistent, _engine.Applied.Value);
         if (consistent > _cut)
         {
             _cut = consistent;

@@ -12,7 +12,7 @@ namespace SharedStorage.Reader.Follow;
 /// <summary>
 /// The reader's end of the control channel: finds the writer among its peers, joins, activates, acknowledges, and keeps <see cref="ReaderLease"/> informed. The tail asks it how far to go.
 /// </summary>
-public sealed class WriterLink : IDisposable
+public sealed partial class WriterLink : IDisposable
 {
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(200);
@@ -64,14 +64,15 @@ public sealed class WriterLink : IDisposable
     public async Task LeaveAsync()
     {
         ClusterClient? client = Volatile.Read(ref _client);
-        if (client is null)
+        if (client is null || _engine.Transactions.OldestSnapshot != Lsn.Max)
         {
+            // A session that is still at work may answer: its lease runs out by itself.
             return;
         }
 
         try
         {
-            await client.LeaveAsync(new LeaveRequest { Envelope = Envelope(Epoch) }, TimeSpan.FromSeconds(2), CancellationToken.None).ConfigureAwait(false);
+            await client.LeaveAsync(new LeaveRequest { Envelope = Envelope(Epoch), Session = Session }, TimeSpan.FromSeconds(2), CancellationToken.None).ConfigureAwait(false);
         }
         catch (Exception e) when (e is RpcException or ObjectDisposedException)
         {
@@ -82,9 +83,6 @@ public sealed class WriterLink : IDisposable
 
     /// <summary>Whether this node could become the writer: its mount allows writes.</summary>
     public bool Promotable { get; init; }
-
-    /// <summary>Ends the sessions that hold snapshots below a position (R4), with a reason for their clients. Set by the node.</summary>
-    public Action<Lsn>? EndSnapshotsBelow { get; set; }
 
     /// <summary>Goes over to the writer's timeline; false when this reader has seen log that is not in it. Set by the node.</summary>
     public Func<TimelineId, bool>? FollowTimeline { get; set; }
@@ -106,7 +104,7 @@ public sealed class WriterLink : IDisposable
         {
             lock (_lock)
             {
-                _lease.Tick(_engine.Applied.Value, Now);
+                Tick();
                 return _lease.State;
             }
         }
@@ -117,7 +115,49 @@ public sealed class WriterLink : IDisposable
 
     public bool MayServe => State is LeaseState.Active or LeaseState.Frozen;
 
-    public bool IsFrozen => State is LeaseState.Frozen;
+    /// <summary>Snapshots below this end before anything is applied (R4).</summary>
+    public Lsn MustEndBelow
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _lease.MustEndBelow;
+            }
+        }
+    }
+
+    private ulong Session
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _lease.Session;
+            }
+        }
+    }
+
+    /// <summary>Whether a snapshot that is published may be read from.</summary>
+    public bool MayOpen(Lsn snapshot)
+    {
+        lock (_lock)
+        {
+            Tick();
+            return _lease.MayOpen(snapshot);
+        }
+    }
+
+    /// <summary>R12: judges a page that has been read.</summary>
+    public ReadVerdict Judge(Lsn pageLsn, bool missing)
+    {
+        lock (_lock)
+        {
+            Lsn applied = _engine.Applied.Value;
+            Tick();
+            return _lease.Judge(pageLsn, missing, applied);
+        }
+    }
 
     /// <summary>What the writer says is durable: nothing at or after it is read.</summary>
     public Lsn Limit => new(Volatile.Read(ref _limit));
@@ -134,7 +174,10 @@ public sealed class WriterLink : IDisposable
     {
         _limitMoved.Wait(atMost);
         _limitMoved.Reset();
-        return MayApply() ? Limit : applied;
+
+        // The limit first: log that is announced after the lease has lapsed may prune what a snapshot here still needs.
+        Lsn limit = Limit;
+        return MayApply() ? limit : applied;
     }
 
     /// <summary>The applied LSN has moved: the writer is told.</summary>
@@ -173,12 +216,16 @@ public sealed class WriterLink : IDisposable
 
     public bool MayApplyNow => MayApply();
 
+    /// <summary>Under the lock.</summary>
+    private void Tick() =>
+        _lease.Tick(_engine.Applied.Value, _lease.State == LeaseState.Activated ? _engine.Transactions.OldestSnapshot : Lsn.Max, Now);
+
     private bool MayApply()
     {
         lock (_lock)
         {
-            _lease.Tick(_engine.Applied.Value, Now);
-            return _lease.MayApply(Now);
+            Tick();
+            return _lease.MayApply(_engine.Transactions.OldestSnapshot, Now);
         }
     }
 
@@ -223,179 +270,6 @@ public sealed class WriterLink : IDisposable
 
             await Task.Delay(Retry, _environment.Time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
-    }
-
-    private async Task FollowAsync(Uri peer)
-    {
-        using var client = new ClusterClient(new GrpcChannel(peer));
-        JoinReply joined = await client.JoinAsync(
-            new JoinRequest
-            {
-                Envelope = Envelope(0),
-                ProtocolVersion = 1,
-                ControlAddress = _controlAddress(),
-                PgAddress = _pgAddress(),
-                Promotable = Promotable,
-            },
-            CallTimeout, _stop.Token).ConfigureAwait(false);
-        if (!Accept(joined.Envelope))
-        {
-            return;
-        }
-
-        if (joined.Timeline != _engine.History.Timeline.Value)
-        {
-            if (FollowTimeline?.Invoke(new TimelineId(joined.Timeline)) != true)
-            {
-                // R10: a reader past the switch point discards its state; the program is started again by its supervisor.
-                _environment.Fail($"the writer is on timeline {joined.Timeline}, which this reader cannot follow from {_engine.Applied.Value} on timeline {_engine.History.Timeline}");
-                return;
-            }
-
-            _log.LogInformation("following timeline {Timeline}", joined.Timeline);
-        }
-
-        lock (_lock)
-        {
-            _lease.Joined();
-        }
-
-        _log.LogInformation("joined {Writer}, epoch {Epoch}, flushed {Flushed}", joined.Envelope.Node, joined.Envelope.Epoch, new Lsn(joined.Flushed));
-        SetLimit(new Lsn(joined.Flushed));
-        Volatile.Write(ref _client, client);
-        try
-        {
-            await StreamAsync(client, joined.Envelope.Epoch).ConfigureAwait(false);
-        }
-        finally
-        {
-            Volatile.Write(ref _client, null);
-        }
-    }
-
-    private async Task StreamAsync(ClusterClient client, ulong epoch)
-    {
-        using var ending = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
-        using DuplexCall<ReaderState, WriterState> call = await client.FollowAsync(ending.Token).ConfigureAwait(false);
-        Task sending = SendAsync(call, epoch, ending.Token);
-        Task activating = ActivateAsync(client, epoch, ending.Token);
-        try
-        {
-            while (true)
-            {
-                // A writer speaks at least once a renewal; two leases of silence are a dead one, whatever TCP thinks.
-                using var silence = CancellationTokenSource.CreateLinkedTokenSource(ending.Token);
-                silence.CancelAfter(_settings.Lease * 2);
-                WriterState? state = await call.ReceiveAsync(silence.Token).ConfigureAwait(false);
-                if (state is null || !Accept(state.Envelope))
-                {
-                    return;
-                }
-
-                Take(state);
-                if (state.Stopping)
-                {
-                    _log.LogInformation("the writer stops");
-                    return;
-                }
-
-                if (activating.IsFaulted || sending.IsFaulted)
-                {
-                    return;
-                }
-
-                if (activating.IsCompleted && State is LeaseState.CatchingUp or LeaseState.Detached)
-                {
-                    activating = ActivateAsync(client, epoch, ending.Token);
-                }
-            }
-        }
-        finally
-        {
-            await ending.CancelAsync().ConfigureAwait(false);
-            await sending.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            await activating.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-    }
-
-    /// <summary>Asks to be counted once the tail is near, and serves from the floor on (R4).</summary>
-    private async Task ActivateAsync(ClusterClient client, ulong epoch, CancellationToken cancel)
-    {
-        if (State is LeaseState.Frozen or LeaseState.Activated or LeaseState.Active)
-        {
-            // A reader with running snapshots goes on serving them until it knows the new floor.
-        }
-
-        while (_engine.Applied.Value < Limit && State is not LeaseState.Frozen && Limit - _engine.Applied.Value > 16 << 20)
-        {
-            await Task.Delay(TimeSpan.FromMilliseconds(20), _environment.Time, cancel).ConfigureAwait(false);
-        }
-
-        TimeSpan sent = Now;
-        ActivateReply reply = await client.ActivateAsync(
-            new ActivateRequest { Envelope = Envelope(epoch), Applied = _engine.Applied.Value.Value }, CallTimeout, cancel).ConfigureAwait(false);
-        if (!Accept(reply.Envelope))
-        {
-            return;
-        }
-
-        var floor = new Lsn(reply.Floor);
-        EndSnapshotsBelow?.Invoke(floor);
-        lock (_lock)
-        {
-            _lease.ActivationGranted(floor, sent);
-        }
-
-        _log.LogInformation("activated: floor {Floor}, applied {Applied}", floor, _engine.Applied.Value);
-        SetLimit(Lsn.MaxOf(Limit, floor));
-        Applied();
-    }
-
-    private async Task SendAsync(DuplexCall<ReaderState, WriterState> call, ulong epoch, CancellationToken cancel)
-    {
-        while (!cancel.IsCancellationRequested)
-        {
-            ReaderState state;
-            lock (_lock)
-            {
-                _lease.Sent(++_sequence, Now);
-
-                // The horizon, not just a look at the open snapshots: one that is being opened meanwhile counts, or finds that it came too late (I7).
-                Lsn oldest = _engine.Transactions.Horizon;
-                Lsn applied = _engine.Applied.Value;
-                state = new ReaderState
-                {
-                    Envelope = Envelope(epoch),
-                    Sequence = _sequence,
-                    Applied = applied.Value,
-                    OldestSnapshot = Lsn.Min(oldest, applied).Value,
-                    OldestWal = Lsn.Min(_engine.Start.Redo, _engine.Pool.Index.CutPoint).Value,
-                };
-            }
-
-            await call.SendAsync(state, cancel).ConfigureAwait(false);
-            await _acknowledge.WaitAsync(_settings.Renewal, cancel).ConfigureAwait(false);
-        }
-    }
-
-    private void Take(WriterState state)
-    {
-        lock (_lock)
-        {
-            if (state.Lease is { } grant)
-            {
-                _lease.Granted(grant.Sequence, TimeSpan.FromMilliseconds(grant.DurationMs));
-            }
-
-            if (state.Evicted)
-            {
-                _log.LogWarning("evicted by the writer: catching up to come back");
-                _lease.Evicted();
-            }
-        }
-
-        WriterConsistent = new Lsn(state.Consistent);
-        SetLimit(new Lsn(state.Flushed));
     }
 
     private bool Accept(Envelope? envelope)

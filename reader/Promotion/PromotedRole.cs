@@ -40,20 +40,32 @@ public sealed class PromotedRole : IDisposable
     public PromoteReply Reply { get; }
 
     /// <summary>Promotes. The tail has stopped; the former writer is fenced, or the operator has taken the risk.</summary>
-    public static PromotedRole Open(NodeEnvironment environment, NodeEngine engine, SqlNode sql, int controlPort, int pgPort, Action<ClusterBase> serve)
+    /// <param name="after">The highest epoch when the former writer was found fenced: the claim is for the one after it.</param>
+    /// <param name="fenced">The fencing hook has confirmed that the former writer cannot write; else what it began to write is given one lease to land (R13).</param>
+    public static PromotedRole Open(NodeEnvironment environment, NodeEngine engine, SqlNode sql, int controlPort, int pgPort, ulong after, bool fenced, Action<ClusterBase> serve)
     {
         string data = environment.DataDirectory;
         WriterLeaseRecord? former = WriterLeaseRecord.TryRead(data);
-        ulong epoch = new Epochs(data).Claim(environment.NodeName);
+        ulong epoch = new Epochs(data).Claim(environment.NodeName, after);
+        FaultPoint.Hit("promote-after-claim");
         WriterRole? role = null;
         WriterLease lease = WriterNode.NewLease(environment, engine, epoch, controlPort, () => role?.Log.Flushed ?? engine.Applied.Value);
+
+        FaultPoint.Hit("promote-before-log-end");
+
+        // R10: the last writer's timeline, by its history files; the lease file may be a former writer's. Promoted from another one this node would drop what was acknowledged.
+        TimelineId newest = engine.LogDirectory.NewestTimeline(engine.History.Timeline);
+        if (newest != engine.History.Timeline && !engine.TryFollow(newest))
+        {
+            throw new StorageException($"the last writer was on timeline {newest}, which this reader cannot follow from {engine.Applied.Value} on timeline {engine.History.Timeline}");
+        }
 
         // After fencing the announcement no longer bounds what is read: acknowledged commits may lie beyond it.
         engine.Tail.Refresh();
         engine.Tail.Run(Lsn.Max, CancellationToken.None);
         LogEnd.Check(engine, former);
         Lsn switchPoint = engine.Tail.Position;
-        role = WriterRole.Open(environment, engine, lease, new OpeningMode(NewTimeline: true, CleanStart: false, Foreign: false, $"promotion of {environment.NodeName}"));
+        role = WriterRole.Open(environment, engine, lease, new OpeningMode(NewTimeline: true, CleanStart: false, Foreign: false, $"promotion of {environment.NodeName}", FormerMayWrite: !fenced && former?.Process.IsDead() != true));
         var pid = new PostmasterPid(data, pgPort);
         pid.Write("ready");
         NodeSql.OpenForWrites(sql, engine, role.Log, role.Oids, role.CheckpointNow, role.CutHistory);

@@ -266,7 +266,9 @@ public sealed unsafe partial class BufferPool
         for (int attempt = 0; ; attempt++)
         {
             _options.ReadCheck?.BeforeRead(tag);
+            FaultPoint.Hit("buffers.before-read");
             bool there = _files.TryRead(tag, page);
+            FaultPoint.Hit("buffers.after-read");
             Interlocked.Increment(ref _reads);
             if (!there)
             {

@@ -1,4 +1,5 @@
 using SharedStorage.Format.Pages;
+using SharedStorage.Io;
 using SharedStorage.Primitives;
 
 namespace SharedStorage.Buffers;
@@ -247,8 +248,24 @@ public sealed unsafe partial class BufferPool
             PageChecksum.Store(page, tag.Block.Value);
         }
 
+        if (FaultPoint.IsArmed("buffers.torn-write"))
+        {
+            WriteHalf(tag, page);
+        }
+
         _files.Write(tag, page);
         Interlocked.Increment(ref _writes);
+    }
+
+    /// <summary>What a host leaves that dies in the middle of a write: the first half is new, the second as it was.</summary>
+    private void WriteHalf(in BufferTag tag, ReadOnlySpan<byte> page)
+    {
+        using var torn = new AlignedBuffer(Page.Size);
+        _files.TryRead(tag, torn.Span);
+        page[..(Page.Size / 2)].CopyTo(torn.Span);
+        _files.Write(tag, torn.Span);
+        _files.SyncAllWritten();
+        FaultPoint.Hit("buffers.torn-write");
     }
 
     private void NoteUnsynced(Lsn recLsn)

@@ -62,6 +62,9 @@ public interface IStorageReadCheck
 
     /// <param name="pageLsn">The page's LSN; invalid for an all-zero page and past the end, both of which a frozen reader takes for a later page.</param>
     void AfterRead(in BufferTag tag, Lsn pageLsn, bool pastEnd);
+
+    /// <summary>A fork's size was taken from its file: a frozen reader must not learn a size that a live writer may have changed.</summary>
+    void AfterSize(RelFileNode rel, ForkNumber fork);
 }
 
 /// <summary>What the pool has done since it was made.</summary>

@@ -104,7 +104,7 @@ internal sealed class ForkInfo(RelFileNode rel, ForkNumber fork)
 }
 
 /// <summary>The forks that the node has met. Thread-safe.</summary>
-internal sealed class ForkTable(RelationFiles files)
+internal sealed class ForkTable(RelationFiles files, IStorageReadCheck? check = null)
 {
     private readonly ConcurrentDictionary<(RelFileNode Rel, ForkNumber Fork), ForkInfo> _forks = new();
     private readonly ForkInfo?[] _recent = new ForkInfo?[256];
@@ -134,6 +134,7 @@ internal sealed class ForkTable(RelationFiles files)
     public uint Learn(ForkInfo info)
     {
         uint disk = files.BlockCount(info.Rel, info.Fork);
+        check?.AfterSize(info.Rel, info.Fork);
         lock (info.Extension)
         {
             if (!info.IsKnown)

@@ -1,25 +1,32 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 
 namespace SharedStorage.Primitives;
 
 /// <summary>
-/// Named places where a test makes the node pause, fail or die. They are there in Release too; one that is not armed costs a read of a static field.
-/// Armed by the setting <c>sharedstorage.fault_points</c>: "name=kill", "name=error", "name=wait:/path" (until the file exists), several with commas.
+/// Named places where a test makes the node pause, fail or die. They are there in Release too; one that is not armed costs a read of a static field. <see cref="FaultPoints"/> lists them.
+/// Armed by the setting <c>sharedstorage.fault_points</c> (environment: SHAREDSTORAGE_FAULT_POINTS): several with commas, of the form <c>name=action</c> or <c>name=action@N</c>, which acts
+/// at the Nth time only. Actions: <c>kill</c>; <c>error</c>; <c>wait:/path</c>, which makes <c>/path.reached</c> and waits until <c>/path</c> exists.
 /// </summary>
 public static class FaultPoint
 {
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(5);
     private static volatile bool _armed;
-    private static readonly ConcurrentDictionary<string, string> Actions = new(StringComparer.Ordinal);
+    private static readonly ConcurrentDictionary<string, Armed> Actions = new(StringComparer.Ordinal);
 
     public static void Hit(string name)
     {
-        if (_armed && Actions.TryGetValue(name, out string? action))
+        if (_armed && Actions.TryGetValue(name, out Armed? armed))
         {
-            Act(name, action);
+            armed.Hit(name);
         }
     }
 
-    /// <exception cref="ArgumentException">An item is not name=action.</exception>
+    /// <summary>Whether the next <see cref="Hit"/> acts: for a place that has to do something else on its way there.</summary>
+    public static bool IsArmed(string name) => _armed && Actions.TryGetValue(name, out Armed? armed) && armed.IsNext;
+
+    /// <summary>Arms these points and no others.</summary>
+    /// <exception cref="ArgumentException">An item is not name=action, or there is no such point or action.</exception>
     public static void Arm(string spec)
     {
         Actions.Clear();
@@ -31,33 +38,65 @@ public static class FaultPoint
                 throw new ArgumentException($"fault point \"{item}\" is not of the form name=action", nameof(spec));
             }
 
-            Actions[item[..eq]] = item[(eq + 1)..];
+            if (!FaultPoints.IsDeclared(item[..eq]))
+            {
+                throw new ArgumentException($"there is no fault point \"{item[..eq]}\": `sharedstorage faultpoints` lists them", nameof(spec));
+            }
+
+            Actions[item[..eq]] = Armed.Parse(item[(eq + 1)..]);
         }
 
         _armed = !Actions.IsEmpty;
     }
 
-    private static void Act(string name, string action)
+    private sealed class Armed(string action, int at)
     {
-        if (action == "kill")
+        private int _hits;
+
+        public static Armed Parse(string text)
         {
-            System.Diagnostics.Process.GetCurrentProcess().Kill();
-            Thread.Sleep(Timeout.Infinite);
-        }
-        else if (action == "error")
-        {
-            throw new StorageException($"fault point {name}") { SqlState = SqlStates.IoError };
-        }
-        else if (action.StartsWith("wait:", StringComparison.Ordinal))
-        {
-            while (!System.IO.File.Exists(action[5..]))
+            int mark = text.LastIndexOf('@');
+            int at = 0;
+            if (mark >= 0 && int.TryParse(text.AsSpan(mark + 1), NumberStyles.None, CultureInfo.InvariantCulture, out at))
             {
-                Thread.Sleep(5);
+                text = text[..mark];
+            }
+
+            return text is "kill" or "error" || text.StartsWith("wait:", StringComparison.Ordinal)
+                ? new Armed(text, at)
+                : throw new ArgumentException($"unknown action \"{text}\" of a fault point: kill, error or wait:/path", nameof(text));
+        }
+
+        public bool IsNext => at == 0 || Volatile.Read(ref _hits) + 1 == at;
+
+        public void Hit(string name)
+        {
+            if (at != 0 && Interlocked.Increment(ref _hits) != at)
+            {
+                return;
+            }
+
+            switch (action)
+            {
+                case "kill":
+                    System.Diagnostics.Process.GetCurrentProcess().Kill();
+                    Thread.Sleep(Timeout.Infinite);
+                    break;
+                case "error":
+                    throw new StorageException($"fault point {name}") { SqlState = SqlStates.IoError };
+                default:
+                    Await(action[5..]);
+                    break;
             }
         }
-        else
+
+        private static void Await(string path)
         {
-            throw new InvalidOperationException($"fault point {name}: unknown action \"{action}\"");
+            System.IO.File.WriteAllText(path + ".reached", "");
+            while (!System.IO.File.Exists(path))
+            {
+                Thread.Sleep(Look);
+            }
         }
     }
 }

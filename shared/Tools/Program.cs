@@ -7,4 +7,5 @@ root.Subcommands.Add(ControldataCommand.Create());
 root.Subcommands.Add(WalcheckCommand.Create());
 root.Subcommands.Add(StatusCommand.Create());
 root.Subcommands.Add(PromoteCommand.Create());
+root.Subcommands.Add(FaultpointsCommand.Create());
 return root.Parse(args).Invoke();

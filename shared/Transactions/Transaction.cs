@@ -102,6 +102,9 @@ public sealed partial class Transaction
 
     public CommandId Command { get; private set; } = CommandId.First;
 
+    /// <summary>The oldest of its open snapshots; <see cref="Lsn.Max"/> for none. From any thread.</summary>
+    public Lsn OldestSnapshot => Volatile.Read(ref _slot)?.Lsn ?? Lsn.Max;
+
     /// <summary>Makes what was done so far visible to the next command of the same transaction (CommandCounterIncrement).</summary>
     /// <exception cref="PgException">The numbers are used up (54000).</exception>
     public void NextCommand()

@@ -176,6 +176,7 @@ public sealed partial class TransactionManager
     {
         ReadOnlySpan<Xid> children = tx.ChildXids;
         Xid top = tx.TopXidOrInvalid;
+        FaultPoint.Hit("commit-before-clog");
         Clog.Set(top, children, XidStatus.Committed, tx.CommitRecLsn, tx.CommitEnd);
         NoteCommit(top, children, tx.CommitEnd);
         if (tx.HasInvalidations && Listener is { } listener)

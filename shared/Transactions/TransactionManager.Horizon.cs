@@ -76,17 +76,25 @@ public sealed partial class TransactionManager
         set => Volatile.Write(ref _feedback, value.Value);
     }
 
-    /// <summary>The oldest snapshot of this node's own sessions, or visible: what a reader reports.</summary>
-    public Lsn LocalHorizon => OldestOfSlots(Visible);
+    /// <summary>The oldest snapshot that is open on this node; <see cref="Lsn.Max"/> for none (R4).</summary>
+    public Lsn OldestSnapshot => OldestOfSlots(Lsn.Max);
 
-    /// <summary>Whether a session of this node has a snapshot older than a position (R4).</summary>
-    public bool HasSnapshotBelow(Lsn position) => OldestOfSlots(Lsn.Max) < position;
+    /// <summary>Who lets snapshots be opened: a reader's lease. Null on a writer.</summary>
+    public ISnapshotAdmission? Admission { get; set; }
 
     /// <summary>A snapshot that belongs to no transaction: it sees what has committed.</summary>
     public Snapshot TakeSnapshot()
     {
         SnapshotSlot slot = RentSlot();
-        return new Snapshot { Lsn = Publish(slot), Command = CommandId.First, Slot = slot, SlotOwner = this };
+        try
+        {
+            return new Snapshot { Lsn = Publish(slot), Command = CommandId.First, Slot = slot, SlotOwner = this };
+        }
+        catch
+        {
+            ReturnSlot(slot);
+            throw;
+        }
     }
 
     internal SnapshotSlot RentSlot()
@@ -113,17 +121,26 @@ public sealed partial class TransactionManager
         }
     }
 
-    /// <summary>Registers visible in an empty slot and gives it.</summary>
+    /// <summary>Registers visible in an empty slot and gives it. The admission is asked once the slot shows the snapshot: who ends snapshots sees it, or it is refused here (R4).</summary>
     internal Lsn Publish(SnapshotSlot slot)
     {
         while (true)
         {
             Lsn at = Visible;
+            FaultPoint.Hit("snapshot.before-publish");
             slot.Set(at);
-            if (at.Value >= Volatile.Read(ref _horizon))
+            if (at.Value < Volatile.Read(ref _horizon))
+            {
+                continue;
+            }
+
+            if (Admission is not { } admission || admission.MayOpen(at))
             {
                 return at;
             }
+
+            slot.Clear();
+            admission.Await();
         }
     }
 
@@ -196,6 +213,17 @@ public sealed partial class TransactionManager
             _horizonCursor = _horizonCursor.Next();
         }
     }
+}
+
+/// <summary>Says whether snapshots may be opened on a node that applies (R4, I8).</summary>
+public interface ISnapshotAdmission
+{
+    /// <summary>Whether a snapshot that is published may be read from.</summary>
+    bool MayOpen(Lsn snapshot);
+
+    /// <summary>Returns when it may be tried again.</summary>
+    /// <exception cref="PgException">The node does not answer now.</exception>
+    void Await();
 }
 
 /// <summary>The oldest snapshot of one session; alone on its cache line, since its session writes it with every statement.</summary>

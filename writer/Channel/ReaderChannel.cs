@@ -23,6 +23,12 @@ public sealed record ReaderChannelParts
     /// <summary>Makes the log durable to a position.</summary>
     public required Action<Lsn> FlushLog { get; init; }
 
+    /// <summary>What is left of the writer's own lease: readers are granted nothing beyond it (I8).</summary>
+    public required Func<TimeSpan> OwnLease { get; init; }
+
+    /// <summary>R13: the former writer is neither fenced nor proven dead.</summary>
+    public required bool FormerMayWrite { get; init; }
+
     /// <summary>The readers' table has changed: gate, horizon and removals follow.</summary>
     public required Action<ReaderTable> Changed { get; init; }
     public required ReaderRegistry Registry { get; init; }
@@ -55,7 +61,7 @@ public sealed class ReaderChannel : IDisposable
     {
         _parts = parts;
         _origin = parts.Time.GetTimestamp();
-        _table = new ReaderTable(parts.Settings, parts.Registry.Names, Now);
+        _table = new ReaderTable(parts.Settings, parts.Registry.Names.Where(n => n != parts.Node), Now, parts.Epoch, parts.FormerMayWrite);
         parts.Changed(_table);
         _timer = parts.Time.CreateTimer(_ => Tick(), null, TickEvery, TickEvery);
     }
@@ -109,9 +115,10 @@ public sealed class ReaderChannel : IDisposable
             throw new RpcException(RpcStatus.FailedPrecondition, $"protocol version {request.ProtocolVersion} is not spoken here");
         }
 
+        ulong session;
         lock (_lock)
         {
-            _table.Join(name, Now);
+            session = _table.Join(name, request.Session, new Lsn(request.OldestWal), Now);
             _addresses[name] = new NodeAddress(request.ControlAddress, request.PgAddress, request.Promotable);
             _parts.Changed(_table);
         }
@@ -126,6 +133,7 @@ public sealed class ReaderChannel : IDisposable
             Consistent = Consistent.Value,
             Redo = _parts.Redo().Value,
             LeaseMs = (uint)_parts.Settings.Lease.TotalMilliseconds,
+            Session = session,
         };
     }
 
@@ -133,43 +141,77 @@ public sealed class ReaderChannel : IDisposable
     {
         string name = CheckEnvelope(request.Envelope, mayBeNew: false);
 
-        // I8: durable before the reader counts, so that the next writer honours the lease.
+        TimeSpan granted = _table.Grantable(_parts.OwnLease());
+        if (granted <= TimeSpan.Zero)
+        {
+            throw new RpcException(RpcStatus.Unavailable, "this writer cannot prove its own lease");
+        }
+
+        ActivationVerdict verdict;
         lock (_parts.Registry)
         {
+            // I8: durable before the reader counts, so that the next writer honours the lease. Under one lock with Leave, which takes the name out again.
             _parts.Registry.Add(name);
+            lock (_lock)
+            {
+                verdict = _table.BeginActivation(name, request.Session, Now);
+                _parts.Changed(_table);
+            }
         }
 
-        lock (_lock)
+        Lsn floor = verdict switch
         {
-            _table.BeginActivation(name, Now);
-            _parts.Changed(_table);
-        }
-
-        // R4: read after the reader counts at zero. Whatever the gate let through before has its LSN at or below this, and so has every horizon in use.
-        Lsn floor = _parts.Inserted();
-        lock (_lock)
+            ActivationVerdict.Begun => SetFloor(name, request.Session),
+            ActivationVerdict.Repeated => FloorOf(name, request.Session),
+            _ => Lsn.Invalid,
+        };
+        if (!floor.IsValid)
         {
-            _table.SetFloor(name, floor, Now);
-            _parts.Changed(_table);
+            throw new RpcException(RpcStatus.Aborted, "the session has ended: join anew");
         }
 
         _parts.FlushLog(floor);
         _parts.Log.LogInformation("reader {Reader} is active from {Floor} on", name, floor);
-        return new ActivateReply { Envelope = Envelope, Floor = floor.Value, Consistent = Consistent.Value };
+        return new ActivateReply { Envelope = Envelope, Floor = floor.Value, Consistent = Consistent.Value, LeaseMs = (uint)granted.TotalMilliseconds };
+    }
+
+    /// <summary>R4: read after the reader counts at zero. Whatever the gate let through before has its LSN at or below this, and so has every horizon in use.</summary>
+    private Lsn SetFloor(string name, ulong session)
+    {
+        FaultPoint.Hit("activation.before-floor");
+        Lsn floor = ReaderTable.Floor(_parts.Inserted(), _parts.Visible());
+        lock (_lock)
+        {
+            bool set = _table.SetFloor(name, session, floor, Now);
+            _parts.Changed(_table);
+            return set ? floor : Lsn.Invalid;
+        }
+    }
+
+    private Lsn FloorOf(string name, ulong session)
+    {
+        lock (_lock)
+        {
+            return _table.FloorOf(name, session);
+        }
     }
 
     public void Leave(LeaveRequest request)
     {
         string name = CheckEnvelope(request.Envelope, mayBeNew: false);
-        lock (_lock)
-        {
-            _table.Leave(name, Now);
-            _addresses.Remove(name);
-            _parts.Changed(_table);
-        }
-
         lock (_parts.Registry)
         {
+            lock (_lock)
+            {
+                if (!_table.Leave(name, request.Session, Now))
+                {
+                    return;
+                }
+
+                _addresses.Remove(name);
+                _parts.Changed(_table);
+            }
+
             _parts.Registry.Remove(name);
         }
 
@@ -242,7 +284,8 @@ public sealed class ReaderChannel : IDisposable
     {
         lock (_lock)
         {
-            return _table.HonoursInherited ? Lsn.Max : _table.LowestApplied;
+            // Zero while inherited leases may run: their readers answer queries, and whether they have applied this is not known.
+            return _table.LowestApplied;
         }
     }
 
@@ -265,8 +308,7 @@ public sealed class ReaderChannel : IDisposable
                 $"node \"{envelope.Node}\" belongs to another cluster: its system identifier is {envelope.SystemIdentifier}, here it is {_parts.SystemIdentifier}");
         }
 
-        // I9: a joining reader may still know an older epoch; all later messages carry this one.
-        if (envelope.Epoch > _parts.Epoch || (!mayBeNew && envelope.Epoch != _parts.Epoch))
+        if (!ReaderTable.AcceptsEpoch(envelope.Epoch, _parts.Epoch, mayBeNew))
         {
             throw new RpcException(RpcStatus.Aborted, $"the message has epoch {envelope.Epoch}, this writer has epoch {_parts.Epoch}");
         }
@@ -279,7 +321,8 @@ public sealed class ReaderChannel : IDisposable
         Grant grant;
         lock (_lock)
         {
-            grant = _table.Acknowledge(name, new Lsn(state.Applied), new Lsn(state.OldestSnapshot), new Lsn(state.OldestWal), _parts.Flushed(), Now);
+            var report = new ReaderReport(new Lsn(state.Applied), new Lsn(state.OldestSnapshot), new Lsn(state.OldestWal));
+            grant = _table.Acknowledge(name, state.Session, report, _parts.Flushed(), _parts.OwnLease(), Now);
             _parts.Changed(_table);
         }
 
@@ -355,53 +398,4 @@ public sealed class ReaderChannel : IDisposable
     }
 
     private readonly record struct NodeAddress(string Control, string Pg, bool Promotable);
-
-    /// <summary>One reader's stream: what it is to be told next. A wake while a message is being sent leads to one more.</summary>
-    private sealed class Follower
-    {
-        private readonly SemaphoreSlim _signal = new(0, 1);
-        private readonly Lock _lock = new();
-        private ulong _sequence;
-        private Grant _grant;
-
-        public void Wake()
-        {
-            // At most one signal is kept: the next message tells everything anyway.
-            if (_signal.CurrentCount == 0)
-            {
-                try
-                {
-                    _signal.Release();
-                }
-                catch (SemaphoreFullException)
-                {
-                    // Another thread was quicker: the signal is there.
-                    return;
-                }
-            }
-        }
-
-        public Task WaitAsync(TimeSpan atMost, CancellationToken cancel) => _signal.WaitAsync(atMost, cancel);
-
-        public void Answer(ulong sequence, Grant grant)
-        {
-            lock (_lock)
-            {
-                _sequence = sequence;
-                _grant = grant;
-            }
-
-            Wake();
-        }
-
-        public (ulong Sequence, Grant Grant) TakeAnswer()
-        {
-            lock (_lock)
-            {
-                (ulong, Grant) answer = (_sequence, _grant);
-                _grant = default;
-                return answer;
-            }
-        }
-    }
 }

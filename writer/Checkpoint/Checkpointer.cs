@@ -105,6 +105,7 @@ public sealed class Checkpointer(CheckpointParts parts, ControlFile control)
             }
 
             WriteControl();
+            FaultPoint.Hit("promote-after-control");
         }
     }
 

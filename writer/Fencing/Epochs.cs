@@ -34,16 +34,19 @@ public sealed class Epochs(string dataDirectory)
         return highest;
     }
 
-    /// <summary>Claims the epoch after the highest; another node that claims at the same time gets another one or fails.</summary>
-    /// <exception cref="PgException">Another node has just claimed it: only one of them goes on.</exception>
-    public ulong Claim(string node)
+    /// <summary>
+    /// Claims the epoch after one that was the highest when the former writer was found dead, silent or fenced. So a node that has claimed since makes this fail: what was found
+    /// does not speak of it.
+    /// </summary>
+    /// <exception cref="PgException">Another node has claimed it: only one of them goes on.</exception>
+    public ulong Claim(string node, ulong after)
     {
         Directory.CreateDirectory(Folder);
-        ulong epoch = Highest() + 1;
+        ulong epoch = after + 1;
         byte[] content = System.Text.Encoding.UTF8.GetBytes(node + "\n");
-        if (!DurableFile.TryCreateNew(PathOf(epoch), content))
+        if (Highest() > after || !DurableFile.TryCreateNew(PathOf(epoch), content))
         {
-            throw new PgException(SqlStates.ObjectInUse, $"epoch {epoch} was claimed by another node at this moment");
+            throw new PgException(SqlStates.ObjectInUse, $"epoch {epoch} was claimed by another node meanwhile");
         }
 
         foreach (string file in Directory.EnumerateFiles(Folder, Prefix + "*"))

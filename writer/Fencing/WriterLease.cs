@@ -16,15 +16,15 @@ public sealed class WriterLease : IDisposable
 {
     private readonly string _dataDirectory;
     private readonly Epochs _epochs;
-    private readonly TimeSpan _length;
+    private readonly WriterTerm _term;
     private readonly TimeProvider _time;
+    private readonly long _origin;
     private readonly Func<Lsn> _flushed;
     private readonly Action<string> _lost;
     private readonly Lock _renewing = new();
     private readonly ITimer _timer;
     private WriterLeaseRecord _record;
-    private long _validUntil;
-    private volatile string? _lostBecause;
+    private bool _told;
 
     /// <param name="dataDirectory">The shared data directory.</param>
     /// <param name="record">What the lease says; its epoch has been claimed.</param>
@@ -38,21 +38,22 @@ public sealed class WriterLease : IDisposable
         _dataDirectory = dataDirectory;
         _epochs = new Epochs(dataDirectory);
         _record = record;
-        _length = length;
+        _term = new WriterTerm(record.Epoch, length);
         _time = time;
+        _origin = time.GetTimestamp();
         _flushed = flushed;
         _lost = lost;
         Renew();
         _timer = time.CreateTimer(_ => TryRenew(), null, renewal, renewal);
     }
 
-    public ulong Epoch => _record.Epoch;
+    public ulong Epoch => _term.Epoch;
 
     /// <summary>Whether a write may start now. Asked before every write; costs a clock reading.</summary>
-    public bool IsHeld => _lostBecause is null && _time.GetTimestamp() < Volatile.Read(ref _validUntil);
+    public bool IsHeld => _term.IsHeld(Now);
 
     /// <summary>The same, and storage says that no other writer has begun: for what must be true of the whole cluster, not only of this node.</summary>
-    public bool IsHeldOnStorage => _epochs.Highest() == _record.Epoch && IsHeld;
+    public bool IsHeldOnStorage => _epochs.Highest() == Epoch && IsHeld;
 
     /// <summary>I8: a writer that cannot prove its lease answers nothing, since another one may have committed already.</summary>
     /// <exception cref="PgException">57P03.</exception>
@@ -64,7 +65,12 @@ public sealed class WriterLease : IDisposable
         }
     }
 
-    public string LostBecause => _lostBecause ?? "the lease on shared storage could not be renewed in time";
+    /// <summary>What is left of the lease: no reader is granted more (I8).</summary>
+    public TimeSpan Left => _term.Left(Now);
+
+    private TimeSpan Now => _time.GetElapsedTime(_origin);
+
+    public string LostBecause => _term.LostBecause ?? "the lease on shared storage could not be renewed in time";
 
     /// <summary>Changes the timeline told in the file (after a promotion) and renews.</summary>
     public void SetTimeline(TimelineId timeline)
@@ -72,6 +78,17 @@ public sealed class WriterLease : IDisposable
         lock (_renewing)
         {
             _record = _record with { Timeline = timeline };
+        }
+
+        Renew();
+    }
+
+    /// <summary>Says in the file that the writer has opened for writes, and renews.</summary>
+    public void SetOpened()
+    {
+        lock (_renewing)
+        {
+            _record = _record with { Opened = true };
         }
 
         Renew();
@@ -88,7 +105,8 @@ public sealed class WriterLease : IDisposable
                 Write(_record with { Renewal = _record.Renewal + 1, Flushed = _flushed(), Released = true });
             }
 
-            _lostBecause ??= "the lease was released";
+            _told = true;
+            _term.Lose("the lease was released");
         }
     }
 
@@ -96,7 +114,7 @@ public sealed class WriterLease : IDisposable
 
     private void TryRenew()
     {
-        if (_lostBecause is not null)
+        if (_term.LostBecause is not null)
         {
             return;
         }
@@ -109,7 +127,8 @@ public sealed class WriterLease : IDisposable
         {
             if (!IsHeld)
             {
-                Lose($"the lease on shared storage could not be renewed: {e.Message}");
+                _term.Lose($"the lease on shared storage could not be renewed: {e.Message}");
+                TellLoss();
             }
         }
     }
@@ -118,34 +137,29 @@ public sealed class WriterLease : IDisposable
     {
         lock (_renewing)
         {
-            long before = _time.GetTimestamp();
-            if (_validUntil != 0 && before >= _validUntil)
+            TimeSpan began = Now;
+            if (!_term.MayRenew(began, _epochs.Highest()))
             {
-                Lose("the lease on shared storage ran out before it could be renewed");
+                TellLoss();
                 return;
             }
 
-            if (_epochs.Highest() is var highest && highest > _record.Epoch)
-            {
-                Lose($"epoch {highest} has been claimed, this writer has epoch {_record.Epoch}");
-                return;
-            }
-
+            FaultPoint.Hit("lease.before-renewal");
             _record = _record with { Renewal = _record.Renewal + 1, Flushed = _flushed() };
             Write(_record);
-            Volatile.Write(ref _validUntil, before + (long)(_length.TotalSeconds * _time.TimestampFrequency));
+            _term.Renewed(began);
         }
     }
 
     private void Write(WriterLeaseRecord record) =>
         DurableFile.Write(Path.Combine(_dataDirectory, WriterLeaseRecord.FileName), record.ToBytes());
 
-    private void Lose(string reason)
+    private void TellLoss()
     {
-        if (_lostBecause is null)
+        if (!_told)
         {
-            _lostBecause = reason;
-            _lost(reason);
+            _told = true;
+            _lost(LostBecause);
         }
     }
 }

@@ -16,16 +16,16 @@ public sealed class GatedShortening(StorageEngine engine, WalInserter wal, Flush
 
     private readonly ReaderWriterLockSlim _redo = new();
     private readonly Lock _lock = new();
-    private readonly List<Lsn> _pending = [];
+    private readonly PendingCuts _cuts = new();
 
-    /// <summary>At or before the record of the oldest cut under way; <see cref="Lsn.Max"/> when there is none.</summary>
+    /// <summary>At or before the record of the oldest cut under way, and the changes whose pages it gives up; <see cref="Lsn.Max"/> when there is none.</summary>
     public Lsn OldestPending
     {
         get
         {
             lock (_lock)
             {
-                return _pending.Count == 0 ? Lsn.Max : _pending.Min();
+                return _cuts.Oldest;
             }
         }
     }
@@ -47,10 +47,12 @@ public sealed class GatedShortening(StorageEngine engine, WalInserter wal, Flush
     public void Shorten(RelFileNode node, IReadOnlyList<ForkCut> cuts, Func<Lsn> log)
     {
         _redo.EnterReadLock();
-        Lsn start = wal.Reserved;
+        Lsn hold;
+        Lsn reserved = wal.Reserved;
+        Lsn oldestChange = engine.Buffers.OldestChangeNotDurable();
         lock (_lock)
         {
-            _pending.Add(start);
+            hold = _cuts.Begin(reserved, oldestChange);
         }
 
         try
@@ -63,18 +65,16 @@ public sealed class GatedShortening(StorageEngine engine, WalInserter wal, Flush
             }
 
             FaultPoint.Hit("shorten-after-record");
-            while (gate.LowestApplied < end)
+            while (!PendingCuts.MayCut(end, gate.LowestApplied))
             {
+                CheckMayWrite();
                 Thread.Sleep(Poll);
             }
 
             foreach (ForkCut cut in cuts)
             {
-                if (!mayWrite())
-                {
-                    throw new StorageException("a file may not be cut: the writer's lease is not held") { SqlState = SqlStates.IoError };
-                }
-
+                CheckMayWrite();
+                FaultPoint.Hit("files.before-truncate");
                 engine.Files.Truncate(node, cut.Fork, cut.Blocks);
                 engine.Files.Sync(node, cut.Fork);
             }
@@ -83,7 +83,7 @@ public sealed class GatedShortening(StorageEngine engine, WalInserter wal, Flush
         {
             lock (_lock)
             {
-                _pending.Remove(start);
+                _cuts.End(hold);
             }
 
             _redo.ExitReadLock();
@@ -91,4 +91,12 @@ public sealed class GatedShortening(StorageEngine engine, WalInserter wal, Flush
     }
 
     public void Dispose() => _redo.Dispose();
+
+    private void CheckMayWrite()
+    {
+        if (!mayWrite())
+        {
+            throw new StorageException("a file may not be cut: the writer's lease is not held") { SqlState = SqlStates.IoError };
+        }
+    }
 }

@@ -15,8 +15,8 @@ public sealed class RemovalQueue(string dataDirectory, RelationFiles files, Buff
 {
     private readonly string _path = Path.Combine(dataDirectory, "cluster", "removals");
     private readonly Lock _lock = new();
-    private readonly List<(Lsn End, RelFileNode Rel)> _relations = [];
-    private readonly List<(Lsn End, SlruFiles Files, uint[] Segments)> _segments = [];
+    private readonly PendingRemovals<RelFileNode> _relations = new();
+    private readonly PendingRemovals<(SlruFiles Files, uint[] Segments)> _segments = new();
 
     /// <summary>Asked before each unlink: the writer's lease (I8).</summary>
     public Func<bool> MayWrite { get; init; } = static () => true;
@@ -38,7 +38,7 @@ public sealed class RemovalQueue(string dataDirectory, RelationFiles files, Buff
         {
             foreach (RelFileNode rel in relations)
             {
-                _relations.Add((end, rel));
+                _relations.Add(end, rel);
             }
         }
 
@@ -49,7 +49,7 @@ public sealed class RemovalQueue(string dataDirectory, RelationFiles files, Buff
     {
         lock (_lock)
         {
-            _segments.Add((end, files, [.. segments]));
+            _segments.Add(end, (files, [.. segments]));
         }
 
         Advance();
@@ -68,10 +68,8 @@ public sealed class RemovalQueue(string dataDirectory, RelationFiles files, Buff
         var segments = new List<(SlruFiles Files, uint[] Segments)>();
         lock (_lock)
         {
-            relations.AddRange(_relations.Where(r => r.End <= passed).Select(r => r.Rel));
-            _relations.RemoveAll(r => r.End <= passed);
-            segments.AddRange(_segments.Where(s => s.End <= passed).Select(s => (s.Files, s.Segments)));
-            _segments.RemoveAll(s => s.End <= passed);
+            _relations.TakePassed(passed, relations);
+            _segments.TakePassed(passed, segments);
         }
 
         foreach (RelFileNode rel in relations)
@@ -94,7 +92,7 @@ public sealed class RemovalQueue(string dataDirectory, RelationFiles files, Buff
         var record = new ClusterRecord();
         lock (_lock)
         {
-            foreach ((Lsn end, RelFileNode rel) in _relations)
+            foreach ((Lsn end, RelFileNode rel) in _relations.Entries)
             {
                 record.Add("relation", $"{end} {rel.Tablespace.Value} {rel.Database.Value} {rel.Relation.Value}");
             }
@@ -129,7 +127,9 @@ public sealed class RemovalQueue(string dataDirectory, RelationFiles files, Buff
         for (ForkNumber fork = ForkNumber.Main; fork <= ForkNumber.Init; fork++)
         {
             pool.Discard(rel, fork, 0);
+            FaultPoint.Hit("files.before-unlink");
             files.Unlink(rel, fork);
+            FaultPoint.Hit("files.after-unlink");
         }
 
         pool.Forget(rel);

@@ -10,7 +10,8 @@ namespace SharedStorage.Writer.Files;
 /// </summary>
 internal static class ReplayedFiles
 {
-    public static void CarryOut(NodeEngine engine, RemovalQueue removals, bool foreign)
+    /// <param name="awaitInherited">Called before a file is really cut or a directory really removed: returns when no reader of an earlier writer can need it (R1, R13).</param>
+    public static void CarryOut(NodeEngine engine, RemovalQueue removals, bool foreign, Action awaitInherited)
     {
         string data = engine.Files.DataDirectory;
         foreach ((Oid tablespace, Oid database) in engine.Effects.DatabasesMade)
@@ -30,6 +31,7 @@ internal static class ReplayedFiles
             uint blocks = engine.Pool.BlockCount(rel, fork);
             if (engine.Files.BlockCount(rel, fork) > blocks)
             {
+                awaitInherited();
                 engine.Files.Truncate(rel, fork, blocks);
             }
         }
@@ -42,6 +44,7 @@ internal static class ReplayedFiles
             string folder = Path.Combine(data, RelationFiles.RelativeDirectory(new RelFileNode(tablespace, database, Oid.Invalid)));
             if (Directory.Exists(folder))
             {
+                awaitInherited();
                 Directory.Delete(folder, recursive: true);
             }
         }

@@ -88,14 +88,14 @@ public sealed class SteadyFlush : IDisposable
 
     private void Announce()
     {
-        // Before the other marks: what is inserted later is after it.
-        Lsn consistent = Lsn.Min(_log.Inserted, _log.Flushed);
-        consistent = Lsn.Min(consistent, _engine.Transactions.OldestUnflushed());
-        consistent = Lsn.Min(consistent, _engine.Pool.OldestChangeNotDurable());
-        consistent = Lsn.Min(consistent, _gate.LowestApplied);
-
-        // R1: not past the record of a file that is not cut yet. After the captured position, so that a cut which begins now is later.
-        consistent = Lsn.Min(consistent, _shortening.OldestPending);
+        // Read from left to right.
+        Lsn consistent = new ConsistentPoint(
+            _log.Inserted,
+            _log.Flushed,
+            _engine.Transactions.OldestUnflushed(),
+            _engine.Pool.OldestChangeNotDurable(),
+            _gate.LowestApplied,
+            _shortening.OldestPending).Value;
         if (consistent > _consistent)
         {
             _consistent = consistent;

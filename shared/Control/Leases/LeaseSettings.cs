@@ -6,6 +6,12 @@ public sealed record LeaseSettings
     /// <summary>Longer than the storage's own peer time-out (GlusterFS in the lab: 4 s), so that a node that storage has dropped has no lease left.</summary>
     public TimeSpan Lease { get; init; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>
+    /// How long whoever waits for another node's lease to end waits by its own clock: a fiftieth more than the lease, since the two clocks may run apart. Monotonic clocks
+    /// of hosts differ by less than a thousandth, time slewing included.
+    /// </summary>
+    public TimeSpan Outwaited => Lease + (Lease / 50);
+
     /// <summary>Five chances within one lease.</summary>
     public TimeSpan Renewal { get; init; } = TimeSpan.FromSeconds(1);
 

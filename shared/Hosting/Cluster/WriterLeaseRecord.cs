@@ -28,6 +28,9 @@ public sealed record WriterLeaseRecord
     /// <summary>The writer stopped cleanly and let the lease go.</summary>
     public bool Released { get; init; }
 
+    /// <summary>The writer has opened for writes: on its own timeline, with all that it had to wait for behind it (R13).</summary>
+    public bool Opened { get; init; }
+
     public required ulong SystemIdentifier { get; init; }
 
     public byte[] ToBytes() => new ClusterRecord()
@@ -42,6 +45,7 @@ public sealed record WriterLeaseRecord
         .Add("flushed", Flushed)
         .Add("control", ControlAddress)
         .Add("released", Released ? 1UL : 0)
+        .Add("opened", Opened ? 1UL : 0)
         .ToBytes();
 
     /// <summary>Null when there is no lease file, or it is half written.</summary>
@@ -64,6 +68,7 @@ public sealed record WriterLeaseRecord
             Flushed = r.Lsn("flushed"),
             ControlAddress = r["control"],
             Released = r.Number("released") == 1,
+            Opened = !r.All("opened").Contains("0"),
         };
     }
 }

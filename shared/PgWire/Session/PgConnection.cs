@@ -38,6 +38,9 @@ internal sealed class PgConnection
     public int ProcessId { get; }
     public int Secret { get; }
 
+    /// <summary>The oldest snapshot that its session reads from.</summary>
+    public Lsn OldestSnapshot => Volatile.Read(ref _session)?.OldestSnapshot ?? Lsn.Max;
+
     public void Start() => _thread.Start();
 
     public void Join(TimeSpan patience) => _thread.Join(patience);

@@ -72,6 +72,18 @@ public sealed class PgServer : IDisposable
         }
     }
 
+    /// <summary>Ends the sessions that read from a snapshot below a position (R4); the others go on.</summary>
+    public void TerminateSnapshotsBelow(Lsn position, PgException reason)
+    {
+        foreach (PgConnection connection in _connections.Values)
+        {
+            if (connection.OldestSnapshot < position)
+            {
+                connection.Terminate(reason);
+            }
+        }
+    }
+
     /// <summary>Accepts nobody more, ends all sessions and waits for their threads.</summary>
     public void Stop(PgException reason, TimeSpan patience)
     {

@@ -62,6 +62,9 @@ public sealed partial class SqlSession : IDisposable
     /// <summary>What types and functions know of this session; the wire protocol writes values with it.</summary>
     public EvalContext EvalContext => _eval;
 
+    /// <summary>The oldest snapshot that it reads from; <see cref="Lsn.Max"/> for none. From any thread.</summary>
+    public Lsn OldestSnapshot => Volatile.Read(ref _tx)?.OldestSnapshot ?? Lsn.Max;
+
     public TransactionBlockState State => _block switch
     {
         BlockState.Explicit => TransactionBlockState.InBlock,

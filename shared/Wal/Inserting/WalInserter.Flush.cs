@@ -265,6 +265,9 @@ public sealed unsafe partial class WalInserter
             FaultPoint.Hit("wal.sync");
             _file!.DataSync();
             _unsynced = false;
+
+            // I8: what became durable after the lease had run out may have come too late for the next writer, so nobody may be told that it is.
+            RequirePermission();
         }
     }
 
