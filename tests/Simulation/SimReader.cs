@@ -116,7 +116,7 @@ internal sealed partial class SimReader
                     return;
                 }
 
-                _asked &= message.Session == _lease.Session;
+                _asked &= message.Session <= _lease.Session;
                 _lease.Joined(message.Session, _node.Local);
                 _world.Trace?.Invoke(_world.Line(_node, $"joins {World.Name(message.From)}, session {message.Session & 0xFFFF} of epoch {message.Epoch}, {_lease.State} at {_applied}, timeline {_timeline}"));
                 _following = true;

@@ -124,8 +124,9 @@ public sealed class ReaderLease(LeaseSettings settings)
     /// </summary>
     public void Joined(ulong session, TimeSpan now)
     {
-        if (session == Session)
+        if (session <= Session)
         {
+            // The same one goes on; a lower one is an answer that was overtaken: sessions count up, across writers too.
             return;
         }
 

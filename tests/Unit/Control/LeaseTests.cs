@@ -346,6 +346,16 @@ public sealed class LeaseTests
     }
 
     [Fact]
+    public void An_answer_to_a_join_that_was_overtaken_changes_nothing()
+    {
+        ReaderLease lease = Active(500, 0);
+        lease.Joined(3, At(1));
+        lease.Joined(2, At(1));
+        Assert.Equal(3UL, lease.Session);
+        Assert.True(lease.AwaitsActivation);
+    }
+
+    [Fact]
     public void An_activation_is_granted_once_a_session()
     {
         ReaderLease lease = Active(500, 0);
