@@ -42,6 +42,8 @@ unix_socket_directories = ''
 port = $PORT
 fsync = off
 wal_level = logical
+max_prepared_transactions = 10
+track_commit_timestamp = on
 wal_keep_size = '100GB'
 max_wal_size = '8GB'
 checkpoint_timeout = '30s'
@@ -135,6 +137,8 @@ sql < "$ROOT/scripts/lib/redo-oracle-minimal.sql" >/dev/null
 stop fast
 start -o "-c max_connections=90"
 sql -c "DELETE FROM oracle_churn" -c "VACUUM oracle_churn" -c "VACUUM oracle_churn" -c "VACUUM (FREEZE)" -c "ANALYZE" -c "SELECT pg_create_restore_point('end')" >/dev/null
+say "== prepared transactions, replication origins, tablespaces, databases copied by file"
+sql < "$ROOT/scripts/lib/redo-oracle-xact.sql" >/dev/null
 stop fast
 
 say "== walcheck"

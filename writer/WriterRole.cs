@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using SharedStorage.Buffers;
 using SharedStorage.Catalog.Ddl;
 using SharedStorage.Control.Leases;
+using SharedStorage.Format.Control;
 using SharedStorage.Hosting.Engine;
 using SharedStorage.Hosting.Node;
 using SharedStorage.Io;
@@ -71,7 +72,9 @@ public sealed class WriterRole : IDisposable
             Time = environment.Time,
             Journal = environment.Logs.CreateLogger("checkpoint"),
         };
-        Checkpointer = new Checkpointer(parts, engine.Control);
+        ControlFile control = engine.Control;
+        engine.Effects.Parameters?.ApplyTo(ref control);
+        Checkpointer = new Checkpointer(parts, control);
         var registry = new ReaderRegistry(data);
         if (mode.Foreign)
         {

@@ -41,6 +41,36 @@ public sealed unsafe partial class BufferPool
     /// <summary>Notes that a record drops a relation. Its pages stay ordinary until its files go (R2): then call <see cref="Forget"/>.</summary>
     public void NoteDropped(RelFileNode rel, Lsn recordStart) => _forks.Get(rel, ForkNumber.Main).Dropped = recordStart;
 
+    /// <summary>Notes that a record drops a database: all its relations in the tablespace go, as with <see cref="NoteDropped"/>.</summary>
+    public void NoteDatabaseDropped(Oid tablespace, Oid database, Lsn recordStart)
+    {
+        foreach (ForkInfo info in _forks.OfDatabase(tablespace, database))
+        {
+            NoteDropped(info.Rel, recordStart);
+        }
+    }
+
+    /// <summary>Whether the log makes the fork, and does not drop its relation afterwards.</summary>
+    public bool IsMadeByLog(RelFileNode rel, ForkNumber fork) => _forks.Get(rel, fork).MadeByLog && !_forks.Get(rel, ForkNumber.Main).Dropped.IsValid;
+
+    /// <summary>The forks of a database that the log makes, and whose relations it does not drop.</summary>
+    public IEnumerable<(RelFileNode Rel, ForkNumber Fork)> ForksMadeByLog(Oid tablespace, Oid database) =>
+        _forks.OfDatabase(tablespace, database).Where(f => IsMadeByLog(f.Rel, f.Fork)).Select(f => (f.Rel, f.Fork));
+
+    /// <summary>Forgets all pages and files of a database whose folder is gone.</summary>
+    public void ForgetDatabase(Oid tablespace, Oid database)
+    {
+        foreach (RelFileNode rel in _forks.OfDatabase(tablespace, database).Select(f => f.Rel).Distinct().ToArray())
+        {
+            for (ForkNumber fork = ForkNumber.Main; fork <= ForkNumber.Init; fork++)
+            {
+                Discard(rel, fork, 0);
+            }
+
+            Forget(rel);
+        }
+    }
+
     /// <summary>Forgets entries before a position at or before both <c>consistent</c> and <c>applied</c> (I3, R6). By the thread that tails.</summary>
     public void CutIndex(Lsn before)
     {

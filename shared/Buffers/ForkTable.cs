@@ -158,6 +158,9 @@ internal sealed class ForkTable(RelationFiles files, IStorageReadCheck? check = 
         }
     }
 
+    public IEnumerable<ForkInfo> OfDatabase(Oid tablespace, Oid database) =>
+        _forks.Values.Where(f => f.Rel.Tablespace == tablespace && f.Rel.Database == database);
+
     public IEnumerable<ForkInfo> Emptied() => _forks.Values.Where(f => f.IsEmptied);
 
     public void Cut(Lsn consistent)

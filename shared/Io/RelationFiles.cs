@@ -1,5 +1,3 @@
-using System.Collections.Concurrent;
-using System.Globalization;
 using Mono.Unix.Native;
 using SharedStorage.Format.Pages;
 using SharedStorage.Primitives;
@@ -10,13 +8,10 @@ namespace SharedStorage.Io;
 /// The relation files of a data directory (PostgreSQL's smgr and md.c): paths, 1 GB segments, O_DIRECT reads and writes of single 8 KiB pages, sizes, sync.
 /// Thread-safe. A reader node opens everything O_RDONLY (I4). It verifies and computes no checksum: BufferPool does.
 /// </summary>
-public sealed class RelationFiles : IDisposable
+public sealed partial class RelationFiles : IDisposable
 {
     /// <summary>Blocks in a full segment: 1 GB (RELSEG_SIZE).</summary>
     public const uint BlocksPerSegment = 131072;
-
-    /// <summary>The folder of one server version within a tablespace.</summary>
-    public const string TablespaceVersionFolder = "PG_15_202209061";
 
     /// <summary>ESTALE (a file renamed or replaced on another host) and parts of pages are retried so often, with pauses of 1, 2, 4 ... ms.</summary>
     private const int Retries = 8;
@@ -24,7 +19,6 @@ public sealed class RelationFiles : IDisposable
     private readonly SegmentCache _segments;
     private readonly BlockFileOpener _opener;
     private readonly Action<StorageException>? _failStop;
-    private readonly ConcurrentDictionary<string, byte> _changedDirectories = new(StringComparer.Ordinal);
     private readonly Func<SegmentKey, IBlockFile?> _open;
     private readonly Func<SegmentKey, IBlockFile?> _create;
     private StorageException? _failed;
@@ -47,25 +41,6 @@ public sealed class RelationFiles : IDisposable
 
     public string DataDirectory { get; }
     public bool ReadOnly { get; private set; }
-
-    /// <summary>The path of a fork's first segment below the data directory ("base/5/16384_vm").</summary>
-    public static string RelativePath(RelFileNode rel, ForkNumber fork)
-    {
-        string suffix = fork switch
-        {
-            ForkNumber.Main => "",
-            ForkNumber.FreeSpaceMap => "_fsm",
-            ForkNumber.VisibilityMap => "_vm",
-            _ => "_init",
-        };
-        return string.Create(CultureInfo.InvariantCulture, $"{RelativeDirectory(rel)}/{rel.Relation.Value}{suffix}");
-    }
-
-    /// <summary>The folder of a relation's files below the data directory (GetDatabasePath).</summary>
-    public static string RelativeDirectory(RelFileNode rel) =>
-        rel.Tablespace == RelFileNode.GlobalTablespace ? "global"
-        : rel.Tablespace == RelFileNode.DefaultTablespace ? string.Create(CultureInfo.InvariantCulture, $"base/{rel.Database.Value}")
-        : string.Create(CultureInfo.InvariantCulture, $"pg_tblspc/{rel.Tablespace.Value}/{TablespaceVersionFolder}/{rel.Database.Value}");
 
     /// <summary>A reader that is promoted writes from now on; handles that were open for reading only are closed.</summary>
     public void AllowWrites()
@@ -93,6 +68,7 @@ public sealed class RelationFiles : IDisposable
         }
 
         string path = SegmentPath(key);
+        MakeDatabaseFolder(rel, path);
         using (_opener(path, BlockFileMode.CreateNew))
         {
             NoteDirectoryChange(path);
@@ -317,12 +293,6 @@ public sealed class RelationFiles : IDisposable
 
     private static void Pause(int attempt) => Thread.Sleep(1 << Math.Min(attempt, 6));
 
-    private string SegmentPath(SegmentKey key)
-    {
-        string path = Path.Combine(DataDirectory, RelativePath(key.Rel, key.Fork));
-        return key.Segment == 0 ? path : string.Create(CultureInfo.InvariantCulture, $"{path}.{key.Segment}");
-    }
-
     private Segment? EnterRetrying(in SegmentKey key)
     {
         for (int attempt = 0; ; attempt++)
@@ -374,6 +344,8 @@ public sealed class RelationFiles : IDisposable
             return there;
         }
 
+        MakeDatabaseFolder(key.Rel, path);
+
         for (int before = 0; before < key.Segment; before++)
         {
             string earlier = SegmentPath(key with { Segment = before });
@@ -388,19 +360,6 @@ public sealed class RelationFiles : IDisposable
         IBlockFile made = _opener(path, BlockFileMode.Create)!;
         NoteDirectoryChange(path);
         return made;
-    }
-
-    private void NoteDirectoryChange(string path) => _changedDirectories[Path.GetDirectoryName(path)!] = 0;
-
-    private void SyncDirectories()
-    {
-        foreach (string directory in _changedDirectories.Keys)
-        {
-            if (_changedDirectories.TryRemove(directory, out _) && Directory.Exists(directory))
-            {
-                DurableFile.SyncDirectory(directory);
-            }
-        }
     }
 
     private void SyncSegment(Segment segment)

@@ -28,6 +28,9 @@ public sealed partial class Transaction
 
     private bool _commitDone;
 
+    /// <summary>When it committed, as its record says.</summary>
+    internal long CommitTime => _commitTime;
+
     /// <summary>Whether the log has a lock record of this transaction, which its end releases on standbys.</summary>
     internal bool LoggedExclusiveLock { get; set; }
 

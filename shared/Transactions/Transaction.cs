@@ -209,7 +209,14 @@ public sealed partial class Transaction
         RelFileNode[] created = FilesFor(atCommit: false);
         if (_topXid != 0)
         {
-            var record = new XactEnd { Time = _manager.Now(), Children = ChildXids, Files = created };
+            var record = new XactEnd
+            {
+                Time = _manager.Now(),
+                Children = ChildXids,
+                Files = created,
+                Info = IsPrepared ? XactInfo.HasAccessExclusiveLocks : 0,
+                TwoPhaseXid = IsPrepared ? TopXidOrInvalid : Xid.Invalid,
+            };
             _manager.AbortRecord(new Xid(_topXid), ref record);
             _manager.EndAborted(this);
         }
@@ -233,6 +240,7 @@ public sealed partial class Transaction
         Database = Database,
         DatabaseTablespace = DatabaseTablespace,
         Children = ChildXids,
+        TwoPhaseXid = IsPrepared ? TopXidOrInvalid : Xid.Invalid,
         Files = _dropped,
         Invalidations = CollectionsMarshal.AsSpan(_invalidations),
     };

@@ -37,9 +37,9 @@ public sealed partial class TransactionManager
         FaultPoint.Hit("commit-before-record");
         lock (_committing)
         {
-            int length = record.Write(XactEnd.OpCommit, ref _recordBuffer, out byte info);
+            int length = record.Write(tx.IsPrepared ? XactEnd.OpCommitPrepared : XactEnd.OpCommit, ref _recordBuffer, out byte info);
             tx.CommitRecLsn = log.Reserved;
-            tx.CommitEnd = log.Insert(tx.TopXidOrInvalid, Rmgr.Transaction, info, _recordBuffer.AsSpan(0, length), WalRecordFlags.IncludeOrigin);
+            tx.CommitEnd = log.Insert(tx.IsPrepared ? Xid.Invalid : tx.TopXidOrInvalid, Rmgr.Transaction, info, _recordBuffer.AsSpan(0, length), WalRecordFlags.IncludeOrigin);
             tx.CommitWaitsForFlush = wait;
             _pending.Enqueue(tx);
         }
@@ -73,9 +73,10 @@ public sealed partial class TransactionManager
     {
         ITransactionLog log = WritableLog;
         byte[] buffer = [];
-        int length = record.Write(XactEnd.OpAbort, ref buffer, out byte info);
+        bool prepared = record.TwoPhaseXid.IsValid;
+        int length = record.Write(prepared ? XactEnd.OpAbortPrepared : XactEnd.OpAbort, ref buffer, out byte info);
         Lsn recLsn = log.Reserved;
-        Lsn end = log.Insert(xid, Rmgr.Transaction, info, buffer.AsSpan(0, length), WalRecordFlags.IncludeOrigin);
+        Lsn end = log.Insert(prepared ? Xid.Invalid : xid, Rmgr.Transaction, info, buffer.AsSpan(0, length), WalRecordFlags.IncludeOrigin);
         Clog.Set(xid, record.Children, XidStatus.Aborted, recLsn, end);
         foreach (Xid child in record.Children)
         {
@@ -83,6 +84,13 @@ public sealed partial class TransactionManager
         }
 
         Map.Set(xid, CommitLsnMap.Aborted);
+        if (prepared)
+        {
+            // Its file goes next, and with it all that could tell of it: the record is durable before that.
+            log.Flush(end);
+            return;
+        }
+
         FlushSoon?.Invoke(end);
     }
 
@@ -178,6 +186,7 @@ public sealed partial class TransactionManager
         Xid top = tx.TopXidOrInvalid;
         FaultPoint.Hit("commit-before-clog");
         Clog.Set(top, children, XidStatus.Committed, tx.CommitRecLsn, tx.CommitEnd);
+        CommitTimestamps.Set(top, children, tx.CommitTime, origin: 0, tx.CommitRecLsn, tx.CommitEnd, Slru.SlruMissing.ReadsAsZero);
         NoteCommit(top, children, tx.CommitEnd);
         if (tx.HasInvalidations && Listener is { } listener)
         {

@@ -23,6 +23,9 @@ public sealed partial class TransactionManager
     private Xid _endedByLog = Xid.FirstNormal;
     private uint _feedback;
 
+    /// <summary>All xids before this had ended at the checkpoint where this node began, but for prepared ones.</summary>
+    private uint _endedAtStart;
+
     /// <summary>H: the oldest snapshot LSN in the cluster (I7). A row version may go only when its deleter's commit ends at or before it. Never goes back.</summary>
     public Lsn Horizon
     {
@@ -144,13 +147,50 @@ public sealed partial class TransactionManager
         }
     }
 
+    /// <summary>
+    /// The transactions and subtransactions that run where the tail of a node that applies is, by xid: those of which the log has told no end, and which it does not say cannot run.
+    /// </summary>
+    public IReadOnlyList<Xid> ReplayedRunning()
+    {
+        Xid ended;
+        lock (_horizonLock)
+        {
+            ended = _endedByLog;
+        }
+
+        var running = new List<Xid>();
+        foreach (TwoPhase.PreparedTransaction p in Prepared.List())
+        {
+            running.AddRange(new[] { p.Xid }.Concat(p.Children).Where(x => x.Precedes(ended)));
+        }
+
+        Xid next = NextXid;
+        for (Xid xid = ended; xid.Precedes(next); xid = xid.Next())
+        {
+            if (!HasReplayedEnd(xid))
+            {
+                running.Add(xid);
+            }
+        }
+
+        running.Sort(static (a, b) => a == b ? 0 : a.Precedes(b) ? -1 : 1);
+        return running;
+    }
+
+    /// <summary>On a node that applies: whether the log, or clog as it was where the node began, tells of an end.</summary>
+    internal bool HasReplayedEnd(Xid xid) =>
+        Map.Get(xid) != CommitLsnMap.Unknown || Clog.Get(xid, Slru.SlruMissing.ReadsAsZero) is XidStatus.Committed or XidStatus.Aborted;
+
+    /// <summary>One past the newest xid that has ended: what a snapshot of PostgreSQL calls xmax.</summary>
+    public Xid ReplayedXmax => new Xid(Volatile.Read(ref _latestCompleted)).Next();
+
     private void StartHorizon(Lsn begin, Xid ended)
     {
         lock (_horizonLock)
         {
             Volatile.Write(ref _horizon, 0);
             _horizonCursor = ended;
-            _endedByLog = ended;
+            _endedByLog = new Xid(Volatile.Read(ref _endedAtStart));
             _ = begin;
         }
     }
@@ -204,8 +244,8 @@ public sealed partial class TransactionManager
                 return;
             }
 
-            // Without an end: on the writer it crashed; on a reader it runs unless the log said that it cannot.
-            if (end == CommitLsnMap.Unknown && !writer && !_horizonCursor.Precedes(_endedByLog))
+            // Without an end: on the writer it crashed; on a reader it runs unless the log said that it cannot. Prepared ones run all the same.
+            if (end == CommitLsnMap.Unknown && !writer && (!_horizonCursor.Precedes(_endedByLog) || Prepared.Owns(_horizonCursor)))
             {
                 return;
             }

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using SharedStorage.Format.Slru;
 using SharedStorage.Primitives;
 using SharedStorage.Transactions.Slru;
+using SharedStorage.Transactions.TwoPhase;
 using SharedStorage.Wal;
 using SharedStorage.Wal.Records;
 
@@ -32,12 +33,17 @@ public sealed partial class TransactionManager
         Removal?.RemoveSegments(Clog.Cache.Files, segments, end);
     }
 
-    internal void ApplyCommit(Xid xid, in XactEnd record, Lsn start, Lsn end)
+    /// <summary>Which segments of an area the log truncated away since this node began.</summary>
+    public IReadOnlySet<uint> TruncatedInReplay(SlruFiles files) => _truncatedInReplay.Where(t => t.Files == files).SelectMany(t => t.Segments).ToHashSet();
+
+    internal void ApplyCommit(Xid xid, in XactEnd record, ushort origin, Lsn start, Lsn end)
     {
         // The map before clog (rule 12): no session may find a commit in clog of which the map does not say when it was.
         NoteCommit(xid, record.Children, end);
         Clog.Set(xid, record.Children, XidStatus.Committed, start, end, SlruMissing.ReadsAsZero);
-        AdvanceNextXidPast(record.Children.IsEmpty ? xid : record.Children[^1]);
+        bool fromOrigin = (record.Info & XactInfo.HasOrigin) != 0;
+        CommitTimestamps.Set(xid, record.Children, fromOrigin ? record.OriginTime : record.Time, origin, start, end, SlruMissing.ReadsAsZero);
+        NoteEnd(xid, record, origin, end);
         if (!record.Invalidations.IsEmpty)
         {
             Listener?.BeforeVisible(end, xid, record);
@@ -46,7 +52,7 @@ public sealed partial class TransactionManager
         CutNowAndThen();
     }
 
-    internal void ApplyAbort(Xid xid, in XactEnd record, Lsn start, Lsn end)
+    internal void ApplyAbort(Xid xid, in XactEnd record, ushort origin, Lsn start, Lsn end)
     {
         Clog.Set(xid, record.Children, XidStatus.Aborted, start, end, SlruMissing.ReadsAsZero);
         foreach (Xid child in record.Children)
@@ -55,8 +61,64 @@ public sealed partial class TransactionManager
         }
 
         Map.Set(xid, CommitLsnMap.Aborted);
-        AdvanceNextXidPast(record.Children.IsEmpty ? xid : record.Children[^1]);
+        NoteEnd(xid, record, origin, end);
         CutNowAndThen();
+    }
+
+    /// <summary>A transaction is prepared: it runs on, whoever began it has left it.</summary>
+    internal void ApplyPrepare(PreparedTransaction prepared, ushort origin)
+    {
+        Prepared.Add(prepared);
+        AdvanceNextXidPast(prepared.Children.Length == 0 ? prepared.Xid : prepared.Children[^1]);
+        if (origin != 0)
+        {
+            Origins.Advance(origin, prepared.OriginLsn, prepared.End);
+        }
+    }
+
+    internal void ApplyCommitTimestampsTruncate(in CommitTimestampTruncateRecord record) =>
+        _truncatedInReplay.Add((CommitTimestamps.Cache.Files, CommitTimestamps.ApplyTruncate(record)));
+
+    /// <summary>Drops the commit times of xids before one that no row holds any more.</summary>
+    public void TruncateCommitTimestamps(Xid oldest)
+    {
+        ITransactionLog log = WritableLog;
+        List<uint> segments = CommitTimestamps.Truncate(oldest, log, out Lsn end);
+        if (segments.Count != 0)
+        {
+            log.Flush(end);
+            Removal?.RemoveSegments(CommitTimestamps.Cache.Files, segments, end);
+        }
+    }
+
+    /// <summary>What a commit and an abort do alike.</summary>
+    private void NoteEnd(Xid xid, in XactEnd record, ushort origin, Lsn end)
+    {
+        Xid latest = record.Children.IsEmpty ? xid : record.Children[^1];
+        AdvanceNextXidPast(latest);
+        NoteCompleted(latest.Precedes(xid) ? xid : latest);
+        if (record.TwoPhaseXid.IsValid)
+        {
+            Prepared.Remove(record.TwoPhaseXid);
+        }
+
+        if ((record.Info & XactInfo.HasAccessExclusiveLocks) != 0)
+        {
+            ReplayedLocks.Release(xid, record.Children);
+        }
+
+        if ((record.Info & XactInfo.HasOrigin) != 0)
+        {
+            Origins.Advance(origin, record.OriginLsn, end);
+        }
+    }
+
+    internal void NoteCompleted(Xid latest)
+    {
+        if (new Xid(Volatile.Read(ref _latestCompleted)).Precedes(latest))
+        {
+            Volatile.Write(ref _latestCompleted, latest.Value);
+        }
     }
 
     /// <summary>Invalidations of a transaction without an xid (xl_invalidations): database, tablespace, a flag, then the messages.</summary>

@@ -130,6 +130,7 @@ public sealed partial class TransactionManager
             Xid xid = full.Xid;
             CheckWrap(xid);
             Clog.Extend(xid, log);
+            CommitTimestamps.Extend(xid, log);
             Subtrans.Extend(xid);
             Map.Set(xid, CommitLsnMap.Running);
             tx.NoteXid(xid, parent);

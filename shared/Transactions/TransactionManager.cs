@@ -2,7 +2,9 @@ using System.Runtime.CompilerServices;
 using SharedStorage.Primitives;
 using SharedStorage.Transactions.Locks;
 using SharedStorage.Transactions.Multi;
+using SharedStorage.Transactions.Origins;
 using SharedStorage.Transactions.Slru;
+using SharedStorage.Transactions.TwoPhase;
 
 namespace SharedStorage.Transactions;
 
@@ -37,12 +39,25 @@ public sealed partial class TransactionManager
         Subtrans = new Subtrans(new SlruFiles(dataDirectory, "pg_subtrans", readOnly));
         MultiXacts = new MultiXacts(
             this, new SlruFiles(dataDirectory, "pg_multixact/offsets", readOnly), new SlruFiles(dataDirectory, "pg_multixact/members", readOnly));
+        CommitTimestamps = new CommitTimestamps(new SlruFiles(dataDirectory, "pg_commit_ts", readOnly));
+        Prepared = new PreparedTransactions(dataDirectory);
+        Origins = new ReplicationOrigins(dataDirectory);
         locks.Attach(this);
     }
 
     public Clog Clog { get; }
     public Subtrans Subtrans { get; }
     public MultiXacts MultiXacts { get; }
+    public CommitTimestamps CommitTimestamps { get; }
+
+    /// <summary>The prepared transactions: they run, on whatever node, until COMMIT PREPARED or ROLLBACK PREPARED.</summary>
+    public PreparedTransactions Prepared { get; }
+
+    public ReplicationOrigins Origins { get; }
+
+    /// <summary>Access exclusive locks that the log tells of; empty on a writer.</summary>
+    public ReplayedLocks ReplayedLocks { get; } = new();
+
     public CommitLsnMap Map { get; } = new();
     public LockManager Locks { get; }
 
@@ -73,6 +88,17 @@ public sealed partial class TransactionManager
         SetOldestXid(start.OldestXid, start.OldestXidDatabase);
         MultiXacts.Start(start.MultiXacts);
         Xid ended = start.OldestActiveXid.IsValid ? start.OldestActiveXid : start.NextXid.Xid;
+        Volatile.Write(ref _latestCompleted, ended.Previous().Value);
+        Volatile.Write(ref _endedAtStart, ended.Value);
+        CommitTimestamps.Start(start.TrackCommitTimestamp, start.OldestCommitTimestamp, start.NewestCommitTimestamp, start.NextXid.Xid, start.Begin);
+        Origins.Load();
+        Prepared.Load(start.NextXid.Xid, xid => Clog.Get(xid, SlruMissing.ReadsAsZero) is XidStatus.Committed or XidStatus.Aborted);
+        foreach (PreparedTransaction prepared in Prepared.List())
+        {
+            // After a shutdown too these run on.
+            ended = prepared.Xid.Precedes(ended) ? prepared.Xid : ended;
+        }
+
         Map.Begin(start.Begin, ended);
         Volatile.Write(ref _visible, start.Begin.Value);
         StartHorizon(start.Begin, ended);
@@ -80,7 +106,7 @@ public sealed partial class TransactionManager
 
     /// <summary>
     /// Makes this the writer, after the last record is applied: what lies beyond the counters in the areas is cleared, truncations that were replayed are
-    /// carried out. Transactions that neither committed nor aborted crashed.
+    /// carried out. Transactions that neither committed nor aborted crashed, but for prepared ones, which run on.
     /// </summary>
     public void OpenForWrites(ITransactionLog log)
     {
@@ -91,7 +117,15 @@ public sealed partial class TransactionManager
         MultiXacts.Members.Files.AllowWrites();
         Clog.Trim(NextXid, at);
         MultiXacts.OpenForWrites(at);
-        Subtrans.Start(NextXid, NextXid);
+        CommitTimestamps.OpenForWrites();
+        Prepared.OpenForWrites();
+        IReadOnlyList<PreparedTransaction> prepared = Prepared.List();
+        Subtrans.Start(prepared.Aggregate(NextXid, static (oldest, p) => p.Xid.Precedes(oldest) ? p.Xid : oldest), NextXid);
+        foreach (PreparedTransaction p in prepared)
+        {
+            Restore(p);
+        }
+
         Log = log;
         RemoveTruncatedInReplay(at);
     }
@@ -149,11 +183,13 @@ public sealed partial class TransactionManager
     {
         // Pending commits first: one that leaves the queue meanwhile has made its clog page dirty before.
         Lsn pending = OldestPendingCommit();
-        return Lsn.Min(pending, Lsn.Min(Clog.Cache.OldestUnflushed(), MultiXacts.OldestUnflushed()));
+        Lsn areas = Lsn.Min(Clog.Cache.OldestUnflushed(), Lsn.Min(MultiXacts.OldestUnflushed(), CommitTimestamps.Cache.OldestUnflushed()));
+        return Lsn.Min(pending, areas);
     }
 
     /// <summary>The highest position that the files of the areas hold (R4).</summary>
-    public Lsn Written => Lsn.MaxOf(Clog.Cache.Written, Lsn.MaxOf(MultiXacts.Offsets.Written, MultiXacts.Members.Written));
+    public Lsn Written => Lsn.MaxOf(
+        Lsn.MaxOf(Clog.Cache.Written, CommitTimestamps.Cache.Written), Lsn.MaxOf(MultiXacts.Offsets.Written, MultiXacts.Members.Written));
 
     /// <summary>
     /// A checkpoint's part: writes and syncs what is dirty in the areas, as far as the gate lets it. False: come again when readers have moved on.
@@ -165,6 +201,7 @@ public sealed partial class TransactionManager
         bool all = Clog.Cache.Flush(gate, log.Flush);
         all &= MultiXacts.Offsets.Flush(gate, log.Flush);
         all &= MultiXacts.Members.Flush(gate, log.Flush);
+        all &= CommitTimestamps.Cache.Flush(gate, log.Flush);
         Subtrans.Cache.Flush(gate, log.Flush);
         return all;
     }

@@ -2,7 +2,9 @@ using System.Buffers.Binary;
 using SharedStorage.Format.Slru;
 using SharedStorage.Primitives;
 using SharedStorage.Transactions.Multi;
+using SharedStorage.Transactions.Origins;
 using SharedStorage.Transactions.Slru;
+using SharedStorage.Transactions.TwoPhase;
 using SharedStorage.Wal;
 using SharedStorage.Wal.Records;
 
@@ -15,7 +17,7 @@ namespace SharedStorage.Transactions;
 /// </summary>
 public sealed class TransactionReplay(TransactionManager manager)
 {
-    /// <summary>Applies any record of the resource managers transaction, clog, multixact and standby. False: it belongs to another.</summary>
+    /// <summary>Applies any record of the resource managers transaction, clog, multixact, commit timestamps, replication origins and standby. False: it belongs to another.</summary>
     /// <exception cref="StorageException">I10: an unknown op code or a malformed body; the message has its LSN.</exception>
     public bool Apply(WalRecord record)
     {
@@ -34,6 +36,12 @@ public sealed class TransactionReplay(TransactionManager manager)
             case Rmgr.Standby:
                 ApplyStandby(record);
                 return true;
+            case Rmgr.CommitTs:
+                ApplyCommitTimestamps(record);
+                return true;
+            case Rmgr.ReplicationOrigin:
+                ApplyOrigin(record);
+                return true;
             default:
                 return false;
         }
@@ -48,9 +56,12 @@ public sealed class TransactionReplay(TransactionManager manager)
         }
     }
 
-    public void ApplyCommit(Xid xid, in XactEnd record, Lsn start, Lsn end) => manager.ApplyCommit(xid, record, start, end);
+    public void ApplyCommit(Xid xid, in XactEnd record, Lsn start, Lsn end, ushort origin = 0) => manager.ApplyCommit(xid, record, origin, start, end);
 
-    public void ApplyAbort(Xid xid, in XactEnd record, Lsn start, Lsn end) => manager.ApplyAbort(xid, record, start, end);
+    public void ApplyAbort(Xid xid, in XactEnd record, Lsn start, Lsn end, ushort origin = 0) => manager.ApplyAbort(xid, record, origin, start, end);
+
+    /// <summary>track_commit_timestamp as a parameter change says.</summary>
+    public void ApplyTrackCommitTimestamp(bool on, Lsn start, Lsn end) => manager.CommitTimestamps.ParameterChange(on, manager.NextXid, start, end);
 
     public void ApplyClogZeroPage(uint page, Lsn start, Lsn end) => manager.Clog.ApplyZeroPage(page, start, end);
 
@@ -68,11 +79,15 @@ public sealed class TransactionReplay(TransactionManager manager)
 
     public void ApplyMultiXactTruncate(in MultiXactTruncation record, Lsn end) => manager.ApplyMultiXactTruncate(record, end);
 
-    /// <summary>Who ran at a moment: all xids before the oldest have ended, though some left no record (a crash).</summary>
+    /// <summary>
+    /// Who ran at a moment: all xids before the oldest have ended, though some left no record (a crash). That not all subtransactions are listed does not matter: none is asked for.
+    /// </summary>
     public void ApplyRunningXacts(in RunningXacts record)
     {
         manager.AdvanceNextXidPast(record.Next.Previous());
         manager.NoteEndedBefore(record.OldestRunning);
+        manager.NoteCompleted(record.LatestCompleted);
+        manager.ReplayedLocks.ReleaseBefore(record.OldestRunning, manager.Prepared.Owns);
     }
 
     /// <summary>A checkpoint record met by the tail; after a shutdown or the end of a recovery nothing runs.</summary>
@@ -92,6 +107,8 @@ public sealed class TransactionReplay(TransactionManager manager)
         if (nothingRuns)
         {
             manager.NoteEndedBefore(next.Xid);
+            manager.NoteCompleted(next.Xid.Previous());
+            manager.ReplayedLocks.ReleaseBefore(next.Xid, manager.Prepared.Owns);
         }
     }
 
@@ -104,7 +121,7 @@ public sealed class TransactionReplay(TransactionManager manager)
             case XactEnd.OpCommitPrepared:
                 {
                     XactEnd end = XactEnd.Read(record.Info, record.MainData);
-                    ApplyCommit(end.TwoPhaseXid.IsValid ? end.TwoPhaseXid : record.Xid, end, record.Start, record.End);
+                    ApplyCommit(end.TwoPhaseXid.IsValid ? end.TwoPhaseXid : record.Xid, end, record.Start, record.End, record.Origin);
                     break;
                 }
 
@@ -112,7 +129,7 @@ public sealed class TransactionReplay(TransactionManager manager)
             case XactEnd.OpAbortPrepared:
                 {
                     XactEnd end = XactEnd.Read(record.Info, record.MainData);
-                    ApplyAbort(end.TwoPhaseXid.IsValid ? end.TwoPhaseXid : record.Xid, end, record.Start, record.End);
+                    ApplyAbort(end.TwoPhaseXid.IsValid ? end.TwoPhaseXid : record.Xid, end, record.Start, record.End, record.Origin);
                     break;
                 }
 
@@ -123,7 +140,8 @@ public sealed class TransactionReplay(TransactionManager manager)
                 // For logical decoding only: the commit record has them all.
                 break;
             case XactEnd.OpPrepare:
-                throw new StorageException($"log record at {record.Start}: prepared transactions are not supported") { SqlState = SqlStates.FeatureNotSupported };
+                manager.ApplyPrepare(PreparedTransaction.FromRecord(record.MainData, record.Start, record.End), record.Origin);
+                break;
             default:
                 throw Unknown(record);
         }
@@ -173,10 +191,54 @@ public sealed class TransactionReplay(TransactionManager manager)
                 ApplyRunningXacts(RunningXacts.Read(record.MainData));
                 break;
             case RunningXacts.OpLocks:
-                // A query here reads catalogs and files as of its snapshot; the writer's locks do not bind it.
+                // A query here reads catalogs and files as of its snapshot: the writer's locks are shown, and do not bind it.
+                ApplyLocks(StandbyLocksRecord.Read(record.MainData));
                 break;
             case RunningXacts.OpInvalidations:
                 manager.ApplyInvalidations(record.MainData, record.End);
+                break;
+            default:
+                throw Unknown(record);
+        }
+    }
+
+    private void ApplyLocks(ReadOnlySpan<StandbyLock> locks)
+    {
+        foreach (StandbyLock held in locks)
+        {
+            // A list from a checkpoint may name one that has ended since.
+            if (held.Xid.IsNormal && !manager.HasReplayedEnd(held.Xid))
+            {
+                manager.ReplayedLocks.Add(held.Xid, held.Database, held.Relation);
+            }
+        }
+    }
+
+    private void ApplyCommitTimestamps(WalRecord record)
+    {
+        switch (record.OpCode)
+        {
+            case CommitTimestampOp.ZeroPage:
+                manager.CommitTimestamps.ApplyZeroPage(Page(record), record.Start, record.End);
+                break;
+            case CommitTimestampOp.Truncate:
+                manager.ApplyCommitTimestampsTruncate(CommitTimestampTruncateRecord.Read(record.MainData));
+                break;
+            default:
+                throw Unknown(record);
+        }
+    }
+
+    private void ApplyOrigin(WalRecord record)
+    {
+        switch (record.OpCode)
+        {
+            case ReplicationOrigins.OpSet:
+                OriginSetRecord set = OriginSetRecord.Read(record.MainData);
+                manager.Origins.Advance(set.Origin, set.Remote, record.End, set.Force);
+                break;
+            case ReplicationOrigins.OpDrop:
+                manager.Origins.Drop(OriginDropRecord.Read(record.MainData).Origin);
                 break;
             default:
                 throw Unknown(record);

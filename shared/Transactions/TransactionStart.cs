@@ -19,6 +19,12 @@ public readonly record struct TransactionStart
 
     public required MultiXactLimits MultiXacts { get; init; }
 
+    /// <summary>track_commit_timestamp, by the control file.</summary>
+    public bool TrackCommitTimestamp { get; init; }
+
+    public Xid OldestCommitTimestamp { get; init; }
+    public Xid NewestCommitTimestamp { get; init; }
+
     /// <summary>B (R8): where the tail begins, the checkpoint's redo; all that ended before it is told by clog only.</summary>
     public required Lsn Begin { get; init; }
 
@@ -26,8 +32,11 @@ public readonly record struct TransactionStart
     /// From the checkpoint that a node begins at; <paramref name="shutdown"/> says that nothing ran. An online one of a server with wal_level = minimal does
     /// not say who ran: then anyone may have.
     /// </summary>
-    public static TransactionStart From(in CheckPoint checkpoint, bool shutdown) => new()
+    public static TransactionStart From(in CheckPoint checkpoint, bool shutdown, bool trackCommitTimestamp = false) => new()
     {
+        TrackCommitTimestamp = trackCommitTimestamp,
+        OldestCommitTimestamp = checkpoint.OldestCommitTsXid,
+        NewestCommitTimestamp = checkpoint.NewestCommitTsXid,
         NextXid = checkpoint.NextXid,
         OldestXid = checkpoint.OldestXid,
         OldestXidDatabase = checkpoint.OldestXidDatabase,

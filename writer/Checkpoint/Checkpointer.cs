@@ -138,6 +138,8 @@ public sealed class Checkpointer(CheckpointParts parts, ControlFile control)
             OldestMulti = multi.Oldest,
             OldestMultiDatabase = multi.OldestDatabase,
             Time = UnixTime(),
+            OldestCommitTsXid = transactions.CommitTimestamps.Oldest,
+            NewestCommitTsXid = transactions.CommitTimestamps.Newest,
             OldestActiveXid = shutdown ? Xid.Invalid : transactions.OldestRunningXid,
         };
     }
@@ -158,13 +160,15 @@ public sealed class Checkpointer(CheckpointParts parts, ControlFile control)
             }
         }
 
+        parts.Engine.Transactions.Prepared.WriteFiles(redo);
+        parts.Engine.Transactions.Origins.Save();
         parts.Engine.Pool.FlushAllBefore(redo, pace, cancel);
     }
 
     private IEnumerable<SlruCache> SlruAreas()
     {
         var transactions = parts.Engine.Transactions;
-        return [transactions.Clog.Cache, transactions.MultiXacts.Offsets, transactions.MultiXacts.Members];
+        return [transactions.Clog.Cache, transactions.MultiXacts.Offsets, transactions.MultiXacts.Members, transactions.CommitTimestamps.Cache];
     }
 
     private void Finish(CheckPoint point, byte op, ClusterState state)

@@ -17,6 +17,7 @@ public sealed class RemovalQueue(string dataDirectory, RelationFiles files, Buff
     private readonly Lock _lock = new();
     private readonly PendingRemovals<RelFileNode> _relations = new();
     private readonly PendingRemovals<(SlruFiles Files, uint[] Segments)> _segments = new();
+    private readonly PendingRemovals<(Oid Tablespace, Oid Database)> _folders = new();
 
     /// <summary>Asked before each unlink: the writer's lease (I8).</summary>
     public Func<bool> MayWrite { get; init; } = static () => true;
@@ -27,7 +28,7 @@ public sealed class RemovalQueue(string dataDirectory, RelationFiles files, Buff
         {
             lock (_lock)
             {
-                return _relations.Count + _segments.Count;
+                return _relations.Count + _segments.Count + _folders.Count;
             }
         }
     }
@@ -55,6 +56,24 @@ public sealed class RemovalQueue(string dataDirectory, RelationFiles files, Buff
         Advance();
     }
 
+    /// <summary>A database's folder, or with no database a whole tablespace, goes; a tablespace after all that is pending in it (R2).</summary>
+    public void RemoveFolder(Oid tablespace, Oid database, Lsn end)
+    {
+        if (database.IsValid && !Directory.Exists(FolderOf(tablespace, database)))
+        {
+            // Gone already: its pages have no place to go to.
+            pool.ForgetDatabase(tablespace, database);
+            return;
+        }
+
+        lock (_lock)
+        {
+            _folders.Add(end, (tablespace, database));
+        }
+
+        Advance();
+    }
+
     /// <summary>Removes what all readers have passed by now. Called when they move on.</summary>
     public void Advance()
     {
@@ -66,10 +85,12 @@ public sealed class RemovalQueue(string dataDirectory, RelationFiles files, Buff
         Lsn passed = passedByAll();
         var relations = new List<RelFileNode>();
         var segments = new List<(SlruFiles Files, uint[] Segments)>();
+        var folders = new List<(Oid Tablespace, Oid Database)>();
         lock (_lock)
         {
             _relations.TakePassed(passed, relations);
             _segments.TakePassed(passed, segments);
+            _folders.TakePassed(passed, folders);
         }
 
         foreach (RelFileNode rel in relations)
@@ -84,6 +105,12 @@ public sealed class RemovalQueue(string dataDirectory, RelationFiles files, Buff
                 area.Delete(segment);
             }
         }
+
+        // Databases before tablespaces, and relations before both.
+        foreach ((Oid tablespace, Oid database) in folders.OrderByDescending(f => f.Database.Value))
+        {
+            RemoveNow(tablespace, database);
+        }
     }
 
     /// <summary>Makes the pending entries durable: before a checkpoint whose redo lies behind their records.</summary>
@@ -95,6 +122,11 @@ public sealed class RemovalQueue(string dataDirectory, RelationFiles files, Buff
             foreach ((Lsn end, RelFileNode rel) in _relations.Entries)
             {
                 record.Add("relation", $"{end} {rel.Tablespace.Value} {rel.Database.Value} {rel.Relation.Value}");
+            }
+
+            foreach ((Lsn end, (Oid tablespace, Oid database)) in _folders.Entries)
+            {
+                record.Add("folder", $"{end} {tablespace.Value} {database.Value}");
             }
         }
 
@@ -119,7 +151,49 @@ public sealed class RemovalQueue(string dataDirectory, RelationFiles files, Buff
             }
         }
 
+        foreach (string entry in record.All("folder"))
+        {
+            string[] parts = entry.Split(' ');
+            (Oid tablespace, Oid database) = (Number(parts[1]), Number(parts[2]));
+            if (!inUse(new RelFileNode(tablespace, database, Oid.Invalid)))
+            {
+                RemoveFolder(tablespace, database, Lsn.Parse(parts[0]));
+            }
+        }
+
         static Oid Number(string text) => new(uint.Parse(text, System.Globalization.CultureInfo.InvariantCulture));
+    }
+
+    private string FolderOf(Oid tablespace, Oid database) =>
+        Path.Combine(dataDirectory, RelationFiles.RelativeDirectory(new RelFileNode(tablespace, database, Oid.Invalid)));
+
+    private void RemoveNow(Oid tablespace, Oid database)
+    {
+        if (database.IsValid)
+        {
+            pool.ForgetDatabase(tablespace, database);
+            DeleteFolder(FolderOf(tablespace, database));
+            return;
+        }
+
+        string link = RelationFiles.TablespaceLink(dataDirectory, tablespace);
+        DeleteFolder(Path.Combine(link, RelationFiles.TablespaceVersionFolder));
+        if (new DirectoryInfo(link).LinkTarget is not null)
+        {
+            DurableFile.Remove(link);
+        }
+        else
+        {
+            DeleteFolder(link);
+        }
+    }
+
+    private static void DeleteFolder(string folder)
+    {
+        if (Directory.Exists(folder))
+        {
+            Directory.Delete(folder, recursive: true);
+        }
     }
 
     private void Remove(RelFileNode rel)

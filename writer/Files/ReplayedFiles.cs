@@ -1,6 +1,7 @@
 using SharedStorage.Hosting.Engine;
 using SharedStorage.Io;
 using SharedStorage.Primitives;
+using SharedStorage.Wal.Records;
 
 namespace SharedStorage.Writer.Files;
 
@@ -14,9 +15,24 @@ internal static class ReplayedFiles
     public static void CarryOut(NodeEngine engine, RemovalQueue removals, bool foreign, Action awaitInherited)
     {
         string data = engine.Files.DataDirectory;
+        foreach ((Oid tablespace, string location) in engine.Effects.TablespacesMade)
+        {
+            MakeTablespace(data, tablespace, location);
+        }
+
         foreach ((Oid tablespace, Oid database) in engine.Effects.DatabasesMade)
         {
             MakeDatabase(data, tablespace, database);
+        }
+
+        foreach (DatabaseCopyRecord copy in engine.Effects.DatabasesCopied)
+        {
+            // R17: the record follows a copy that is whole and synced, on this storage.
+            string folder = RelationFiles.RelativeDirectory(new RelFileNode(copy.Tablespace, copy.Database, Oid.Invalid));
+            if (!File.Exists(Path.Combine(data, folder, "PG_VERSION")))
+            {
+                throw new StorageException($"the log says that database {copy.Database} was copied to \"{folder}\", but it is not there (R17)");
+            }
         }
 
         foreach (((Oid database, Oid tablespace), byte[] content) in engine.Effects.MapsToWrite)
@@ -41,21 +57,41 @@ internal static class ReplayedFiles
         removals.RemoveRelations([.. engine.Effects.FilesToRemove], engine.Applied.Value);
         foreach ((Oid tablespace, Oid database) in engine.Effects.DatabasesDropped)
         {
-            string folder = Path.Combine(data, RelationFiles.RelativeDirectory(new RelFileNode(tablespace, database, Oid.Invalid)));
-            if (Directory.Exists(folder))
-            {
-                awaitInherited();
-                Directory.Delete(folder, recursive: true);
-            }
+            removals.RemoveFolder(tablespace, database, engine.Applied.Value);
+        }
+
+        foreach (Oid tablespace in engine.Effects.TablespacesDropped)
+        {
+            removals.RemoveFolder(tablespace, Oid.Invalid, engine.Applied.Value);
         }
 
         engine.Effects.ForgetPendingFiles();
     }
 
+    /// <summary>The place, the folder of this version in it, and the link to it; what is there already stays (create_tablespace_directories).</summary>
+    private static void MakeTablespace(string data, Oid tablespace, string location)
+    {
+        string link = RelationFiles.TablespaceLink(data, tablespace);
+        if (location.Length == 0)
+        {
+            Directory.CreateDirectory(link, FolderMode);
+        }
+        else if (!Path.Exists(link))
+        {
+            Directory.CreateDirectory(location, FolderMode);
+            File.CreateSymbolicLink(link, location);
+        }
+
+        Directory.CreateDirectory(Path.Combine(link, RelationFiles.TablespaceVersionFolder), FolderMode);
+        DurableFile.SyncDirectory(Path.GetDirectoryName(link)!);
+    }
+
+    private const UnixFileMode FolderMode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+
     private static void MakeDatabase(string data, Oid tablespace, Oid database)
     {
         string folder = Path.Combine(data, RelationFiles.RelativeDirectory(new RelFileNode(tablespace, database, Oid.Invalid)));
-        Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        Directory.CreateDirectory(folder, FolderMode);
         string version = Path.Combine(folder, "PG_VERSION");
         if (!File.Exists(version))
         {

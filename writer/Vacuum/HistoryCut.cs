@@ -27,6 +27,7 @@ internal sealed class HistoryCut(NodeEngine engine)
             {
                 transactions.SetOldestXid(oldestXid.DatFrozenXid, oldestXid.Oid);
                 transactions.TruncateClog(oldestXid.DatFrozenXid, oldestXid.Oid);
+                transactions.TruncateCommitTimestamps(oldestXid.DatFrozenXid);
             }
 
             if (transactions.MultiXacts.Limits.Oldest.Precedes(Multi(oldestMulti)))

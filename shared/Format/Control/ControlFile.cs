@@ -107,8 +107,19 @@ public unsafe struct ControlFile
     public readonly Lsn BackupStart => new(_backupStart);
     public readonly Lsn BackupEnd => new(_backupEnd);
     public readonly bool BackupEndRequired => _backupEndRequired != 0;
-    public readonly bool WalLogHints => _walLogHints != 0;
-    public readonly bool TrackCommitTimestamp => _trackCommitTimestamp != 0;
+
+    public bool WalLogHints
+    {
+        readonly get => _walLogHints != 0;
+        set => _walLogHints = value ? (byte)1 : (byte)0;
+    }
+
+    public bool TrackCommitTimestamp
+    {
+        readonly get => _trackCommitTimestamp != 0;
+        set => _trackCommitTimestamp = value ? (byte)1 : (byte)0;
+    }
+
     public readonly bool Float8ByValue => _float8ByValue != 0;
 
     /// <summary>What authentication shows for users that do not exist; 32 bytes.</summary>

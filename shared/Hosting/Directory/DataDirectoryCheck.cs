@@ -96,19 +96,10 @@ public static partial class DataDirectoryCheck
     }
 
     /// <summary>
-    /// Refuses what an unclean stop of stock PostgreSQL may leave and this server does not replay yet: unlogged relations that must be reset (R16), and prepared transactions.
+    /// Refuses what an unclean stop of stock PostgreSQL may leave and this server does not do yet: unlogged relations must be reset (R16).
     /// </summary>
     public static void CheckLeftovers(string dataDirectory, bool cleanlyStopped)
     {
-        string twoPhase = Path.Combine(dataDirectory, "pg_twophase");
-        if (System.IO.Directory.Exists(twoPhase) && System.IO.Directory.EnumerateFiles(twoPhase).Any())
-        {
-            throw new PgException(SqlStates.FeatureNotSupported, "prepared transactions are not supported yet")
-            {
-                Hint = "Start PostgreSQL 15 on the directory, and commit or roll back what pg_prepared_xacts lists.",
-            };
-        }
-
         string databases = Path.Combine(dataDirectory, "base");
         if (!cleanlyStopped && System.IO.Directory.EnumerateDirectories(databases).SelectMany(d => System.IO.Directory.EnumerateFiles(d, "*_init")).Any())
         {

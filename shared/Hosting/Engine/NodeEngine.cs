@@ -62,6 +62,9 @@ public sealed class NodeEngine : IDisposable
             OldestActiveXid = start.OldestActiveXid,
             MultiXacts = new MultiXactLimits(start.NextMulti, start.NextMultiOffset, start.OldestMulti, start.OldestMultiDatabase),
             Begin = start.Redo,
+            TrackCommitTimestamp = control.TrackCommitTimestamp,
+            OldestCommitTimestamp = start.OldestCommitTsXid,
+            NewestCommitTimestamp = start.NewestCommitTsXid,
         });
         Storage = new StorageEngine { Files = Files, Buffers = Pool, Transactions = Transactions, Locks = Locks };
         Catalogs = new CatalogManager(new EngineCatalogReader(Storage), new RelationMaps(data), new SqlComparators(), start.Redo);

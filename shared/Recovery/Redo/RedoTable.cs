@@ -22,7 +22,11 @@ public delegate void PageRoutine(WalRecord record, int blockId, in BufferTag tag
 public delegate int ImpliedPagesRoutine(WalRecord record, Span<BufferTag> into);
 
 /// <summary>What the table knows of a resource manager. A null page routine means that its records touch no page of a relation.</summary>
-public readonly record struct ResourceManager(Rmgr Id, PageRoutine? Redo, ImpliedPagesRoutine? Implied);
+public readonly record struct ResourceManager(Rmgr Id, PageRoutine? Redo, ImpliedPagesRoutine? Implied)
+{
+    /// <summary>What is done in place of a record's effects beside pages; null on a node: the tail's own.</summary>
+    public Action<WalRecord>? Effects { get; init; }
+}
 
 /// <summary>
 /// The one list of resource managers. Whoever asks where a record is redone starts here (PostgreSQL's rmgrlist.h). A resource manager that is not listed
@@ -56,11 +60,16 @@ public sealed class RedoTable : IPageRedo
         Add(new(Rmgr.Spgist, SpgistRedo.Apply, null));
         Add(new(Rmgr.Brin, BrinRedo.Apply, null));
         Add(new(Rmgr.Generic, GenericRedo.Apply, null));
+        Add(new(Rmgr.CommitTs, null, null));
+        Add(new(Rmgr.ReplicationOrigin, null, null));
         Add(new(Rmgr.LogicalMessage, null, null));
     }
 
     /// <summary>Puts a routine in another's place: planted faults in tests of the oracle.</summary>
     public void Replace(Rmgr id, PageRoutine redo) => _managers[(int)id] = Find(id, null) with { Redo = redo };
+
+    /// <summary>Puts something in the place of what a resource manager's records do beside pages: planted faults in tests of the oracle.</summary>
+    public void ReplaceEffects(Rmgr id, Action<WalRecord> effects) => _managers[(int)id] = Find(id, null) with { Effects = effects };
 
     /// <exception cref="StorageException">I10: the record's resource manager is not known.</exception>
     public ResourceManager ManagerOf(WalRecord record) => Find(record.Rmgr, record);

@@ -78,6 +78,24 @@ public sealed class LogTail
         _reader = reader;
     }
 
+    /// <summary>What the record does beside pages.</summary>
+    private void ApplyEffects(WalRecord record)
+    {
+        if (!_replay.Apply(record))
+        {
+            if (record.Rmgr == Rmgr.Xlog)
+            {
+                TimelineCheck.Check(record, _reader.TimelineAt(record.Start), _reader.Overwritten);
+            }
+
+            _effects.Apply(record, _replay);
+        }
+        else if (record.Rmgr == Rmgr.Transaction)
+        {
+            _effects.NoteDrops(record);
+        }
+    }
+
     /// <summary>Forgets buffered pages of the log before the next run: files may have grown.</summary>
     public void Refresh() => _reader.Refresh();
 
@@ -103,13 +121,13 @@ public sealed class LogTail
             }
         }
 
-        if (!_replay.Apply(record))
+        if (manager.Effects is { } instead)
         {
-            _effects.Apply(record, _replay);
+            instead(record);
         }
-        else if (record.Rmgr == Rmgr.Transaction)
+        else
         {
-            _effects.NoteDrops(record);
+            ApplyEffects(record);
         }
 
         _transactions.AdvanceVisible(record.End);

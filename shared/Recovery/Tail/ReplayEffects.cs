@@ -20,6 +20,9 @@ public sealed class ReplayEffects(BufferPool pool)
     private readonly HashSet<(RelFileNode Rel, ForkNumber Fork)> _cut = [];
     private readonly List<(Oid Tablespace, Oid Database)> _databasesMade = [];
     private readonly List<(Oid Tablespace, Oid Database)> _databasesDropped = [];
+    private readonly List<DatabaseCopyRecord> _databasesCopied = [];
+    private readonly Dictionary<Oid, string> _tablespacesMade = [];
+    private readonly HashSet<Oid> _tablespacesDropped = [];
     private readonly Dictionary<(Oid Database, Oid Tablespace), byte[]> _mapsChanged = [];
     private uint _nextOid;
 
@@ -41,6 +44,22 @@ public sealed class ReplayEffects(BufferPool pool)
 
     public IReadOnlyList<(Oid Tablespace, Oid Database)> DatabasesMade => _databasesMade;
     public IReadOnlyList<(Oid Tablespace, Oid Database)> DatabasesDropped => _databasesDropped;
+
+    /// <summary>
+    /// Databases copied by file (R17). The record follows the copy, which is on shared storage, synced, whole: a node reads it there, and whoever becomes the writer finds it there.
+    /// </summary>
+    public IReadOnlyList<DatabaseCopyRecord> DatabasesCopied => _databasesCopied;
+
+    /// <summary>Tablespaces and where they lie; an empty path is a folder within pg_tblspc.</summary>
+    public IReadOnlyDictionary<Oid, string> TablespacesMade => _tablespacesMade;
+
+    public IReadOnlyCollection<Oid> TablespacesDropped => _tablespacesDropped;
+
+    /// <summary>The settings that the control file repeats, as the log changed them last; null when it did not.</summary>
+    public ParameterChangeRecord? Parameters { get; private set; }
+
+    /// <summary>Called by the tail for each database copied by file, as of its record: for a node that does not share the storage of who wrote the log. Null on one that does.</summary>
+    public Action<DatabaseCopyRecord>? DatabaseCopied { get; set; }
 
     /// <summary>Relation map files as the log has them last, by database and tablespace; they go to storage when this node becomes the writer (R7).</summary>
     public IReadOnlyDictionary<(Oid Database, Oid Tablespace), byte[]> MapsToWrite => _mapsChanged;
@@ -69,7 +88,8 @@ public sealed class ReplayEffects(BufferPool pool)
                 ApplyDatabase(record);
                 break;
             case Rmgr.Tablespace:
-                throw Unsupported(record, "tablespaces");
+                ApplyTablespace(record);
+                break;
             case Rmgr.Heap or Rmgr.Heap2 or Rmgr.Btree or Rmgr.Sequence or Rmgr.LogicalMessage:
             case Rmgr.Hash or Rmgr.Gin or Rmgr.Gist or Rmgr.Spgist or Rmgr.Brin or Rmgr.Generic:
                 // All that these do, they do to pages.
@@ -101,6 +121,9 @@ public sealed class ReplayEffects(BufferPool pool)
         _mapsChanged.Clear();
         _databasesMade.Clear();
         _databasesDropped.Clear();
+        _databasesCopied.Clear();
+        _tablespacesMade.Clear();
+        _tablespacesDropped.Clear();
     }
 
     private void ApplyXlog(WalRecord record, TransactionReplay replay)
@@ -112,8 +135,9 @@ public sealed class ReplayEffects(BufferPool pool)
                 var multi = new MultiXactLimits(point.NextMulti, point.NextMultiOffset, point.OldestMulti, point.OldestMultiDatabase);
                 bool shutdown = record.OpCode == XlogOp.CheckpointShutdown;
                 replay.ApplyCheckpoint(point.NextXid, point.OldestXid, point.OldestXidDatabase, multi, nothingRuns: shutdown);
-                if (shutdown || point.NextOid.Value > NextOid.Value)
+                if (shutdown)
                 {
+                    // An online one was begun before: what the log handed out since then counts.
                     NextOid = point.NextOid;
                 }
 
@@ -123,8 +147,16 @@ public sealed class ReplayEffects(BufferPool pool)
             case XlogOp.NextOid:
                 NextOid = NextOidRecord.Read(record.MainData).Next;
                 break;
-            case XlogOp.Noop or XlogOp.Switch or XlogOp.BackupEnd or XlogOp.ParameterChange or XlogOp.RestorePoint or XlogOp.FullPageWrites
-                or XlogOp.EndOfRecovery or XlogOp.Image or XlogOp.ImageForHint or XlogOp.OverwriteContinuation:
+            case XlogOp.ParameterChange:
+                ParameterChangeRecord parameters = ParameterChangeRecord.Read(record.MainData);
+                Parameters = parameters;
+                replay.ApplyTrackCommitTimestamp(parameters.TrackCommitTimestamp, record.Start, record.End);
+                break;
+            case XlogOp.EndOfRecovery or XlogOp.OverwriteContinuation:
+                // Where they stand was checked before.
+                break;
+            case XlogOp.Noop or XlogOp.Switch or XlogOp.BackupEnd or XlogOp.RestorePoint or XlogOp.FullPageWrites or XlogOp.Image or XlogOp.ImageForHint:
+                // Segments, backups, named places, settings of who wrote the log: nothing that a node keeps.
                 break;
             default:
                 throw record.Malformed("unknown op code");
@@ -191,20 +223,54 @@ public sealed class ReplayEffects(BufferPool pool)
         {
             case DatabaseOp.CreateWalLog:
                 DatabaseCreateRecord made = DatabaseCreateRecord.Read(record.MainData);
-                _databasesMade.Add((made.Tablespace, made.Database));
+                MakeDatabase((made.Tablespace, made.Database));
                 break;
             case DatabaseOp.Drop:
                 DatabaseDropRecord dropped = DatabaseDropRecord.Read(record.MainData);
                 foreach (Oid tablespace in dropped.Tablespaces)
                 {
-                    _databasesDropped.Add((tablespace, dropped.Database));
-                    _databasesMade.Remove((tablespace, dropped.Database));
+                    (Oid, Oid) gone = (tablespace, dropped.Database);
+                    _databasesDropped.Add(gone);
+                    _databasesMade.Remove(gone);
+                    _databasesCopied.RemoveAll(c => (c.Tablespace, c.Database) == gone);
+                    _mapsChanged.Remove((dropped.Database, tablespace));
+                    pool.NoteDatabaseDropped(tablespace, dropped.Database, record.Start);
                 }
 
                 break;
             case DatabaseOp.CreateFileCopy:
-                // R17: a copy by file is a barrier that is not built yet.
-                throw Unsupported(record, "CREATE DATABASE with STRATEGY = file_copy");
+                DatabaseCopyRecord copied = DatabaseCopyRecord.Read(record.MainData);
+                MakeDatabase((copied.Tablespace, copied.Database));
+                _databasesMade.Remove((copied.Tablespace, copied.Database));
+                _databasesCopied.Add(copied);
+                DatabaseCopied?.Invoke(copied);
+                break;
+            default:
+                throw record.Malformed("unknown op code");
+        }
+    }
+
+    private void MakeDatabase((Oid Tablespace, Oid Database) folder)
+    {
+        // The number may be used again after a drop.
+        _databasesDropped.Remove(folder);
+        _databasesMade.Add(folder);
+    }
+
+    private void ApplyTablespace(WalRecord record)
+    {
+        switch (record.OpCode)
+        {
+            case TablespaceOp.Create:
+                TablespaceCreateRecord made = TablespaceCreateRecord.Read(record.MainData);
+                _tablespacesDropped.Remove(made.Tablespace);
+                _tablespacesMade[made.Tablespace] = made.Path;
+                break;
+            case TablespaceOp.Drop:
+                Oid dropped = TablespaceDropRecord.Read(record.MainData).Tablespace;
+                _tablespacesMade.Remove(dropped);
+                _tablespacesDropped.Add(dropped);
+                break;
             default:
                 throw record.Malformed("unknown op code");
         }

@@ -2,24 +2,22 @@ using System.Globalization;
 using SharedStorage.Buffers;
 using SharedStorage.Format.Control;
 using SharedStorage.Format.Pages;
-using SharedStorage.Format.Slru;
 using SharedStorage.Io;
 using SharedStorage.Primitives;
 using SharedStorage.Recovery.Tail;
 using SharedStorage.Transactions;
-using SharedStorage.Transactions.Slru;
 
 namespace SharedStorage.Recovery.Walcheck;
 
 /// <summary>
-/// At the end of the log: what it makes of the base against the files of PostgreSQL's clean stop. Relations (main forks, init forks, visibility maps) page by page and in
-/// size, pg_xact and pg_multixact and relation maps bit by bit. Not compared, since the log does not say what is in them: free space maps, unlogged and temporary
-/// relations, pg_subtrans; and relations outside the two built-in tablespaces, whose records stop replay anyway.
+/// At the end of the log: what it makes of the base against the files of PostgreSQL's clean stop. Relations (main forks, init forks, visibility maps) page by page, in size, and whether they
+/// are there at all; the rest of the cluster is <see cref="ClusterComparison"/>'s. Not compared, since the log does not say what is in them: free space maps, unlogged and temporary relations.
 /// </summary>
 internal sealed class FileComparison(
-    WalcheckOptions options, BufferPool pool, TransactionManager transactions, ReplayEffects effects, PageDump dump, WalcheckReport report)
+    WalcheckOptions options, BufferPool pool, RelationFiles baseFiles, DatabaseCopies copies, TransactionManager transactions, ReplayEffects effects, PageDump dump, WalcheckReport report)
 {
     private readonly string _against = options.Against!;
+    private ControlFile _control;
     private readonly FileReport _files = new();
     private readonly byte[] _ours = new byte[Page.Size];
     private readonly byte[] _theirs = new byte[Page.Size];
@@ -28,15 +26,15 @@ internal sealed class FileComparison(
     /// <exception cref="StorageException">They are not.</exception>
     public void CheckEnd(Lsn lastRecord)
     {
-        ControlFile control = new ControlFileStore(_against).Read();
-        if (control.State != ClusterState.ShutDown)
+        _control = new ControlFileStore(_against).Read();
+        if (_control.State != ClusterState.ShutDown)
         {
-            throw new StorageException($"\"{_against}\" was not stopped cleanly: its state is {control.State}");
+            throw new StorageException($"\"{_against}\" was not stopped cleanly: its state is {_control.State}");
         }
 
-        if (control.CheckPointAt != lastRecord)
+        if (_control.CheckPointAt != lastRecord)
         {
-            throw new StorageException($"the last record replayed is at {lastRecord}, but the clean stop of \"{_against}\" was logged at {control.CheckPointAt}");
+            throw new StorageException($"the last record replayed is at {lastRecord}, but the clean stop of \"{_against}\" was logged at {_control.CheckPointAt}");
         }
     }
 
@@ -56,50 +54,15 @@ internal sealed class FileComparison(
             }
         }
 
-        CompareSlru("pg_xact", transactions.Clog.Cache);
-        CompareSlru("pg_multixact/offsets", transactions.MultiXacts.Offsets);
-        CompareSlru("pg_multixact/members", transactions.MultiXacts.Members);
-        CompareMap(Oid.Invalid, "global/pg_filenode.map");
-        foreach (string folder in Directory.EnumerateDirectories(Path.Combine(_against, "base")).Order(StringComparer.Ordinal))
-        {
-            if (uint.TryParse(Path.GetFileName(folder), out uint database))
-            {
-                CompareMap(new Oid(database), Path.Combine("base", Path.GetFileName(folder), "pg_filenode.map"));
-            }
-        }
-
+        new ClusterComparison(options, transactions, effects, copies, dump, report, _files).Run(_control);
         return _files;
     }
 
     private static void Collect(string data, HashSet<(RelFileNode Rel, ForkNumber Fork)> into)
     {
-        Collect(Path.Combine(data, "global"), RelFileNode.GlobalTablespace, Oid.Invalid, into);
-        foreach (string folder in Directory.EnumerateDirectories(Path.Combine(data, "base")))
+        foreach ((Oid tablespace, Oid database, string folder) in RelationFolders.Databases(data))
         {
-            if (uint.TryParse(Path.GetFileName(folder), out uint database))
-            {
-                Collect(folder, RelFileNode.DefaultTablespace, new Oid(database), into);
-            }
-        }
-    }
-
-    private static void Collect(string folder, Oid tablespace, Oid database, HashSet<(RelFileNode Rel, ForkNumber Fork)> into)
-    {
-        foreach (string path in Directory.EnumerateFiles(folder))
-        {
-            // Temporary relations ("t3_16400") and further segments ("16400.1") do not parse.
-            string[] parts = Path.GetFileName(path).Split('_');
-            ForkNumber? fork = parts.Length == 1 ? ForkNumber.Main : parts[1] switch
-            {
-                "fsm" => ForkNumber.FreeSpaceMap,
-                "vm" => ForkNumber.VisibilityMap,
-                "init" => ForkNumber.Init,
-                _ => null,
-            };
-            if (fork is not null && uint.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out uint relation))
-            {
-                into.Add((new RelFileNode(tablespace, database, new Oid(relation)), fork.Value));
-            }
+            RelationFolders.Collect(folder, tablespace, database, into);
         }
     }
 
@@ -107,8 +70,7 @@ internal sealed class FileComparison(
     {
         string path = RelationFiles.RelativePath(rel, fork);
         bool there = files.Exists(rel, fork);
-        bool databaseGone = effects.DatabasesDropped.Any(d => d.Database == rel.Database && d.Tablespace == rel.Tablespace)
-            && !effects.DatabasesMade.Any(d => d.Database == rel.Database && d.Tablespace == rel.Tablespace);
+        bool databaseGone = effects.DatabasesDropped.Any(d => d.Database == rel.Database && d.Tablespace == rel.Tablespace);
         if (databaseGone || effects.FilesToRemove.Contains(rel))
         {
             if (there)
@@ -119,11 +81,21 @@ internal sealed class FileComparison(
             return;
         }
 
+        bool made = pool.IsMadeByLog(rel, fork) || baseFiles.Exists(rel, fork);
         uint expected = pool.BlockCount(rel, fork);
         uint actual = files.BlockCount(rel, fork);
         if (expected > actual)
         {
             _files.Problems.Add(there ? $"\"{path}\" has {actual} blocks, by the log it has {expected}" : $"\"{path}\" is missing, by the log it has {expected} blocks");
+        }
+
+        else if (made && !there)
+        {
+            _files.Problems.Add($"\"{path}\" is missing, though the log makes it, or keeps it");
+        }
+        else if (there && !made && expected == 0 && fork != ForkNumber.VisibilityMap)
+        {
+            _files.Problems.Add($"\"{path}\" is there, though the log does not make it");
         }
 
         _files.Relations++;
@@ -194,49 +166,6 @@ internal sealed class FileComparison(
         return tag.Fork == ForkNumber.VisibilityMap && effects.DatabasesMade.Any(d => d.Database == database);
     }
 
-    private void CompareSlru(string area, SlruCache cache)
-    {
-        var files = new SlruFiles(_against, area, readOnly: true);
-        foreach (uint segment in files.Segments())
-        {
-            for (uint page = segment * SlruLayout.PagesPerSegment; page < (segment + 1) * SlruLayout.PagesPerSegment; page++)
-            {
-                if (!files.TryRead(page, _theirs))
-                {
-                    continue;
-                }
-
-                _files.SlruPages++;
-                ReadOnlySpan<byte> ours = cache.Get(page, SlruMissing.ReadsAsZero).Content;
-                int offset = ours.CommonPrefixLength(_theirs);
-                if (offset < SlruLayout.PageSize)
-                {
-                    _files.DifferingSlruPages++;
-                    bool describe = report.Details.Count < options.MaxDetails;
-                    string name = string.Create(CultureInfo.InvariantCulture, $"end_{area.Replace('/', '_')}_{page}");
-                    Note(new PageMismatch(
-                        Lsn.Invalid, string.Create(CultureInfo.InvariantCulture, $"{area} page {page}"), offset,
-                        $"{WalChecker.Bytes(ours, offset)} should be {WalChecker.Bytes(_theirs, offset)}",
-                        describe ? dump.Write(name, ".ours", ours) : null, describe ? dump.Write(name, ".file", _theirs) : null));
-                }
-            }
-        }
-    }
-
-    private void CompareMap(Oid database, string file)
-    {
-        byte[] theirs = File.ReadAllBytes(Path.Combine(_against, file));
-        string inBase = Path.Combine(options.Base, file);
-        byte[]? logged = effects.MapsToWrite.Where(m => m.Key.Database == database).Select(m => m.Value).FirstOrDefault();
-        byte[] ours = logged ?? (File.Exists(inBase) ? File.ReadAllBytes(inBase) : []);
-        _files.Maps++;
-        if (!ours.AsSpan().SequenceEqual(theirs))
-        {
-            _files.DifferingMaps++;
-            Note(new PageMismatch(Lsn.Invalid, $"\"{file}\"", ours.AsSpan().CommonPrefixLength(theirs), "the relation map differs", null, null));
-        }
-    }
-
     private void Note(PageMismatch mismatch)
     {
         if (report.Details.Count < options.MaxDetails)
@@ -250,6 +179,6 @@ internal sealed class FileComparison(
         public static readonly ForkOrder Instance = new();
 
         public int Compare((RelFileNode Rel, ForkNumber Fork) x, (RelFileNode Rel, ForkNumber Fork) y) =>
-            (x.Rel.Database.Value, x.Rel.Relation.Value, x.Fork).CompareTo((y.Rel.Database.Value, y.Rel.Relation.Value, y.Fork));
+            (x.Rel.Tablespace.Value, x.Rel.Database.Value, x.Rel.Relation.Value, x.Fork).CompareTo((y.Rel.Tablespace.Value, y.Rel.Database.Value, y.Rel.Relation.Value, y.Fork));
     }
 }

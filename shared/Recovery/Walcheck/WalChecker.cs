@@ -32,6 +32,7 @@ public sealed class WalChecker : IDisposable
     private readonly ReplayEffects _effects;
     private readonly TransactionManager _transactions;
     private readonly PageDump _dump;
+    private readonly DatabaseCopies _copies;
     private readonly WalcheckReport _report = new();
     private readonly HashSet<BufferTag> _spoiled = [];
     private readonly HashSet<(RelFileNode Rel, ForkNumber Fork)> _forksMet = [];
@@ -81,14 +82,24 @@ public sealed class WalChecker : IDisposable
             OldestActiveXid = start.OldestActiveXid,
             MultiXacts = new MultiXactLimits(start.NextMulti, start.NextMultiOffset, start.OldestMulti, start.OldestMultiDatabase),
             Begin = start.Redo,
+            TrackCommitTimestamp = control.TrackCommitTimestamp,
+            OldestCommitTimestamp = start.OldestCommitTsXid,
+            NewestCommitTimestamp = start.NewestCommitTsXid,
         });
         _effects = new ReplayEffects(_pool) { NextOid = start.NextOid };
+        _copies = new DatabaseCopies(options, _files, _pool, _effects);
+        _effects.DatabaseCopied = record => _copies.Copy(record, _forksMet);
         _reader = WalReader.Open(directory, history, start.Redo, _recent);
         _tail = new LogTail(_reader, Redo, _pool, _transactions, _effects, applied) { RecordApplied = Check };
     }
 
     /// <summary>The routines that are being checked; a test puts a broken one in another's place.</summary>
     public RedoTable Redo { get; }
+
+    /// <summary>Transactions, locks and prepared transactions where replay stands.</summary>
+    public TransactionManager Transactions => _transactions;
+
+    public ReplayEffects Effects => _effects;
 
     /// <summary>Runs the check. Once.</summary>
     public WalcheckReport Run(CancellationToken cancel)
@@ -113,6 +124,7 @@ public sealed class WalChecker : IDisposable
     public void Dispose()
     {
         _reader.Dispose();
+        _copies.Dispose();
         _pool.Dispose();
         _files.Dispose();
         _records.Dispose();
@@ -140,7 +152,7 @@ public sealed class WalChecker : IDisposable
 
         if (_options.Against is not null)
         {
-            var comparison = new FileComparison(_options, _pool, _transactions, _effects, _dump, _report);
+            var comparison = new FileComparison(_options, _pool, _files, _copies, _transactions, _effects, _dump, _report);
             comparison.CheckEnd(_tail.LastRecord);
             _report.Files = comparison.Run(_forksMet, cancel);
         }

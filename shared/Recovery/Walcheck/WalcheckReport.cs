@@ -138,6 +138,9 @@ public sealed class FileReport
     public int Maps { get; internal set; }
     public int DifferingMaps { get; internal set; }
 
+    /// <summary>Transactions that are prepared at the end of the log.</summary>
+    public int PreparedTransactions { get; internal set; }
+
     /// <summary>Files that are there though they should not be, the other way round, or of another size.</summary>
     public List<string> Problems { get; } = [];
 

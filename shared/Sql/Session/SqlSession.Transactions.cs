@@ -323,6 +323,25 @@ public sealed partial class SqlSession
         }
     }
 
+    /// <summary>COMMIT PREPARED and ROLLBACK PREPARED: ends what another session, before or under PostgreSQL, has prepared.</summary>
+    private void FinishPrepared(string globalId, bool commit)
+    {
+        string command = commit ? "COMMIT PREPARED" : "ROLLBACK PREPARED";
+        RequireNoBlock(command);
+        RequireWriter(command);
+        TransactionManager transactions = _node.Engine.Transactions;
+        if (transactions.Prepared.Find(globalId) is { } prepared && prepared.Owner != _user.Oid && !_user.RolSuper)
+        {
+            throw new PgException(SqlStates.InsufficientPrivilege, "permission denied to finish prepared transaction")
+            {
+                Hint = "Must be superuser or the user that prepared the transaction.",
+            };
+        }
+
+        SynchronousCommit sync = _tx?.SynchronousCommit ?? SynchronousCommit.On;
+        transactions.FinishPrepared(globalId, commit, _databaseRow.Oid, _databaseRow.DatTablespace, sync);
+    }
+
     private static void RefuseChain(bool chain)
     {
         if (chain)

@@ -98,8 +98,14 @@ public sealed partial class SqlSession
             case Pg.TransactionStmtKind.TransStmtRollbackTo:
                 RollbackToSavepoint(s.SavepointName);
                 return "ROLLBACK";
+            case Pg.TransactionStmtKind.TransStmtCommitPrepared:
+                FinishPrepared(s.Gid, commit: true);
+                return "COMMIT PREPARED";
+            case Pg.TransactionStmtKind.TransStmtRollbackPrepared:
+                FinishPrepared(s.Gid, commit: false);
+                return "ROLLBACK PREPARED";
             default:
-                throw PgException.NotSupported("two-phase commit");
+                throw PgException.NotSupported("PREPARE TRANSACTION");
         }
     }
 

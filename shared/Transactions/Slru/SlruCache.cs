@@ -44,6 +44,24 @@ public sealed class SlruCache(SlruFiles files, bool gated = true)
         }
     }
 
+    /// <summary>What the files hold is void, though they are there: pages begin as if they were missing.</summary>
+    public bool FilesAreVoid { get; internal set; }
+
+    /// <summary>The pages in memory that a record has changed since this node began.</summary>
+    public IReadOnlyList<uint> ChangedPages => [.. _pages.Values.Where(p => p.Lsn.IsValid).Select(p => p.Number).Order()];
+
+    /// <summary>Whether the page is in memory or in the files; the caller holds <see cref="Sync"/>.</summary>
+    internal bool Exists(uint page)
+    {
+        if (_pages.ContainsKey(page))
+        {
+            return true;
+        }
+
+        Span<byte> scratch = stackalloc byte[SlruLayout.PageSize];
+        return !FilesAreVoid && Files.TryRead(page, scratch);
+    }
+
     /// <summary>The page for reading.</summary>
     /// <exception cref="StorageException">The page is not in the files, or the read failed.</exception>
     public SlruPage Get(uint page, SlruMissing missing = SlruMissing.IsAnError)
@@ -179,7 +197,7 @@ public sealed class SlruCache(SlruFiles files, bool gated = true)
         }
 
         found = new SlruPage(page);
-        if (!Files.TryRead(page, found.Bytes))
+        if (FilesAreVoid || !Files.TryRead(page, found.Bytes))
         {
             if (missing == SlruMissing.IsAnError)
             {

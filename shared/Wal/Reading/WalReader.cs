@@ -48,6 +48,9 @@ public sealed class WalReader : IDisposable
     /// <summary>Why the last <see cref="Read"/> gave <see cref="WalRead.End"/>.</summary>
     public WalEnd? End { get; private set; }
 
+    /// <summary>The timeline that a position belongs to, by the history that is followed.</summary>
+    public TimelineId TimelineAt(Lsn position) => _history.At(position);
+
     /// <summary>The timeline of the page that was read last.</summary>
     public TimelineId PageTimeline => new(_pageTimeline);
 

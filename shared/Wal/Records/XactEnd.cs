@@ -135,10 +135,11 @@ public ref struct XactEnd
     /// </summary>
     public int Write(byte op, ref byte[] into, out byte info)
     {
-        Info |= (Invalidations.IsEmpty || op != OpCommit ? 0 : XactInfo.HasDatabase | XactInfo.HasInvalidations)
+        Info |= (Invalidations.IsEmpty || op is not (OpCommit or OpCommitPrepared) ? 0 : XactInfo.HasDatabase | XactInfo.HasInvalidations)
             | (Children.IsEmpty ? 0 : XactInfo.HasChildren)
             | (Files.IsEmpty ? 0 : XactInfo.HasFiles)
-            | (DroppedStats.IsEmpty ? 0 : XactInfo.HasDroppedStats);
+            | (DroppedStats.IsEmpty ? 0 : XactInfo.HasDroppedStats)
+            | (TwoPhaseXid.IsValid ? XactInfo.HasTwoPhase : 0);
         int most = 64 + (Children.Length * Xid.Size) + (Files.Length * RelFileNode.Size) + DroppedStats.Length + Invalidations.Length;
         if (into.Length < most)
         {
@@ -166,6 +167,11 @@ public ref struct XactEnd
         if ((Info & XactInfo.HasInvalidations) != 0)
         {
             PutCounted(into, ref at, Invalidations.Length / InvalidationSize, Invalidations);
+        }
+
+        if (TwoPhaseXid.IsValid)
+        {
+            Put(into, ref at, TwoPhaseXid.Value);
         }
 
         return at;

@@ -73,6 +73,9 @@ public readonly ref struct XactPrepareRecord
     public ReadOnlySpan<DroppedStatistics> AbortStatistics { get; init; }
     public ReadOnlySpan<byte> Invalidations { get; init; }
 
+    /// <summary>The parts of resource managers that follow: locks and the like.</summary>
+    public ReadOnlySpan<byte> Parts { get; init; }
+
     public static XactPrepareRecord Read(ReadOnlySpan<byte> body)
     {
         var reader = new BodyReader(body);
@@ -110,6 +113,7 @@ public readonly ref struct XactPrepareRecord
             CommitStatistics = Aligned<DroppedStatistics>(ref reader, commitStatistics),
             AbortStatistics = Aligned<DroppedStatistics>(ref reader, abortStatistics),
             Invalidations = MemoryMarshal.AsBytes(Aligned<Guid>(ref reader, invalidations)),
+            Parts = reader.Take(reader.Remaining),
         };
     }
 

@@ -60,6 +60,19 @@ public readonly record struct ParameterChangeRecord
     [field: FieldOffset(24)] public bool WalLogHints { get; init; }
     [field: FieldOffset(25)] public bool TrackCommitTimestamp { get; init; }
 
+    /// <summary>Puts the settings into a control file, as replay of the record does.</summary>
+    public void ApplyTo(ref ControlFile control)
+    {
+        control.MaxConnections = MaxConnections;
+        control.MaxWorkerProcesses = MaxWorkerProcesses;
+        control.MaxWalSenders = MaxWalSenders;
+        control.MaxPreparedTransactions = MaxPreparedTransactions;
+        control.MaxLocksPerTransaction = MaxLocksPerTransaction;
+        control.WalLevel = WalLevel;
+        control.WalLogHints = WalLogHints;
+        control.TrackCommitTimestamp = TrackCommitTimestamp;
+    }
+
     public static ParameterChangeRecord Read(ReadOnlySpan<byte> body) => new BodyReader(body).Array<ParameterChangeRecord>(1)[0];
 
     public void Write(WalRecordBuilder record) => record.AddData(in this);
