@@ -36,6 +36,12 @@ internal sealed class Waldump(WaldumpOptions options, Stream output, Cancellatio
 
         _statistics.Start = first;
         WalRead result = ReadAll(reader, record);
+        if (result == WalRead.End && MissingSegment(directory, history, reader.End!) is { } missing)
+        {
+            Flush();
+            throw new ToolException($"could not find file \"{missing}\": No such file or directory");
+        }
+
         if (options.Stats && !options.Quiet)
         {
             _statistics.Print(options.StatsPerRecord, _text);
@@ -48,6 +54,14 @@ internal sealed class Waldump(WaldumpOptions options, Stream output, Cancellatio
         }
 
         return 0;
+    }
+
+    /// <summary>The name of the segment that should have been read next, when there is no such file.</summary>
+    private string? MissingSegment(WalDirectory directory, TimelineHistory history, WalEnd end)
+    {
+        Lsn at = end.MissingContinuation.IsValid ? end.MissingContinuation : end.Position;
+        string path = directory.SegmentPath(history.At(at), WalLayout.SegmentOf(at, options.SegmentSize));
+        return File.Exists(path) ? null : Path.GetFileName(path);
     }
 
     private WalRead ReadAll(WalReader reader, WalRecord record)
@@ -104,7 +118,7 @@ internal sealed class Waldump(WaldumpOptions options, Stream output, Cancellatio
     }
 
     private bool Matches(WalRecord record) =>
-        (options.Rmgrs.Length == 0 || options.Rmgrs.Contains(record.Rmgr))
+        (options.Rmgrs is null || options.Rmgrs.Contains(record.Rmgr))
         && (options.Xid is null || options.Xid == record.Xid.Value)
         && MatchesBlock(record)
         && (!options.FullPageOnly || HasImage(record));

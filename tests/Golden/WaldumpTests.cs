@@ -123,6 +123,20 @@ public sealed class WaldumpTests(WaldumpTests.Log log) : IClassFixture<WaldumpTe
     [InlineData("-F fsm")]
     [InlineData("-R 1663/5/1259 -B 1")]
     [InlineData("-q")]
+    [InlineData("-q -z")]
+    [InlineData("--stat=rmgr -b")]
+    [InlineData("-zn5")]
+    [InlineData("--limit 5 --bkp-details")]
+    [InlineData("-n -3 -r lOGicalMessage")]
+    [InlineData("-n 0x -r standby -rxlog")]
+    [InlineData("-r custom128")]
+    [InlineData("-rTransaction --xid=741 --fork main")]
+    [InlineData("-w -b -n 40")]
+    [InlineData("--fullpage --stats=record")]
+    [InlineData("--relation 1663/5/1259 --fork=vm")]
+    [InlineData("-R 1664/0/1262 -z")]
+    [InlineData("-F init")]
+    [InlineData("-t 1 -bqw")]
     public void The_output_is_that_of_pg_waldump(string options)
     {
         Skip.IfNot(StockPostgres.IsInstalled);
@@ -165,6 +179,82 @@ public sealed class WaldumpTests(WaldumpTests.Log log) : IClassFixture<WaldumpTe
         string output = ToolRunner.Run(["waldump", .. arguments]).Output;
         Assert.Equal(StockPostgres.Tool("pg_waldump", arguments), output);
         Assert.Contains(second, output, StringComparison.Ordinal);
+    }
+
+    /// <summary>{data} is the data directory, {first} and {second} are segments in it, {start} lies in the first.</summary>
+    [SkippableTheory]
+    [InlineData("")]
+    [InlineData("--nothing")]
+    [InlineData("--f")]
+    [InlineData("-Z")]
+    [InlineData("-qZ")]
+    [InlineData("-n")]
+    [InlineData("--limit")]
+    [InlineData("--quiet=yes")]
+    [InlineData("-n five")]
+    [InlineData("-B x -R 1/2/3")]
+    [InlineData("-B 4294967295")]
+    [InlineData("-B 1 -p {data} -s {start}")]
+    [InlineData("-e 12")]
+    [InlineData("-s /")]
+    [InlineData("-F map")]
+    [InlineData("-R 1/2")]
+    [InlineData("-R 0/2/3")]
+    [InlineData("-r Nothing")]
+    [InlineData("-r custom7")]
+    [InlineData("-r list")]
+    [InlineData("-r Heap -r LIST -p /nothing")]
+    [InlineData("-t x")]
+    [InlineData("-x x")]
+    [InlineData("-z x y z")]
+    [InlineData("--stats=all")]
+    [InlineData("-p /nothing")]
+    [InlineData("-p /etc/passwd")]
+    [InlineData("-p {data}")]
+    [InlineData("-p {data}/base -s 0/1")]
+    [InlineData("/nothing/000000010000000000000001")]
+    [InlineData("{data}/pg_wal/0000000100000000000000FF")]
+    [InlineData("-p {data} {second} {first}")]
+    [InlineData("-p {data} {first} 0000000100000000000000FF")]
+    [InlineData("-p {data} {second} -s {start}")]
+    [InlineData("-p {data} {first} -e 7/0")]
+    [InlineData("-p {data} {first} {second} -e 7/0 -q")]
+    [InlineData("-p {data} {first} {second} -z")]
+    [InlineData("-q -- {data}/pg_wal/{first} {data}/pg_wal/{second}")]
+    [InlineData("{data}/pg_wal/{first} {second} {second} -s {start}")]
+    [InlineData("-p {data} -s 7/0 -q")]
+    [InlineData("-p {data} -s {start} -e 0/1")]
+    [InlineData("-p {data} -s {start} -n 3 -e {start}")]
+    [InlineData("-p {data} -s {start} -t 2")]
+    [InlineData("{data}/PG_VERSION")]
+    public void Arguments_are_taken_and_refused_as_pg_waldump_does(string arguments)
+    {
+        Skip.IfNot(StockPostgres.IsInstalled);
+        string[] segments = [.. Directory.GetFiles(Path.Combine(log.Server.DataDirectory, "pg_wal"), "00000001*").Select(f => Path.GetFileName(f)).Order(StringComparer.Ordinal)];
+        string start = new Primitives.Lsn((Convert.ToUInt64(segments[2][16..], 16) * (4 << 20)) + 40).ToString();
+        string[] words = [.. arguments.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(a => a
+            .Replace("{data}", log.Server.DataDirectory, StringComparison.Ordinal).Replace("{first}", segments[2], StringComparison.Ordinal)
+            .Replace("{second}", segments[3], StringComparison.Ordinal).Replace("{start}", start, StringComparison.Ordinal))];
+        (int code, string output, string error) = StockPostgres.TryTool("pg_waldump", words);
+        string expectedError = error.Replace(StockPostgres.BinDirectory + "/", "", StringComparison.Ordinal).Replace("pg_waldump", "waldump", StringComparison.Ordinal);
+        (int ourCode, string ourOutput, string ourError) = ToolRunner.Run(["waldump", .. words]);
+        Assert.Equal((code, output, expectedError), (ourCode, ourOutput, ourError.Replace("sharedstorage waldump", "waldump", StringComparison.Ordinal)));
+    }
+
+    [SkippableFact]
+    public void A_live_log_is_followed_until_it_is_interrupted()
+    {
+        Skip.IfNot(StockPostgres.IsInstalled);
+        using StockPostgres server = StockPostgres.Create().Start();
+        string start = server.Psql("SELECT pg_current_wal_flush_lsn()");
+        using System.Diagnostics.Process follower = ToolRunner.Start("waldump", "-p", server.DataDirectory, "-s", start, "-f", "-r", "LogicalMessage");
+        server.Psql("SELECT pg_logical_emit_message(false, 'first', 'x')");
+        Assert.Contains("prefix \"first\"", follower.StandardOutput.ReadLine(), StringComparison.Ordinal);
+        server.Psql("SELECT pg_logical_emit_message(false, 'second', 'y')");
+        Assert.Contains("prefix \"second\"", follower.StandardOutput.ReadLine(), StringComparison.Ordinal);
+        StockPostgres.Run("/bin/kill", ["-INT", follower.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)], asCaller: true);
+        follower.WaitForExit();
+        Assert.Equal((0, ""), (follower.ExitCode, follower.StandardError.ReadToEnd()));
     }
 
     [SkippableFact]

@@ -7,6 +7,16 @@ public static class ToolRunner
 {
     public static (int ExitCode, string Output, string Error) Run(params string[] arguments)
     {
+        using Process process = Start(arguments);
+        Task<string> error = process.StandardError.ReadToEndAsync();
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return (process.ExitCode, output, error.GetAwaiter().GetResult());
+    }
+
+    /// <summary>The same, running: for commands that go on until they are told to stop.</summary>
+    public static Process Start(params string[] arguments)
+    {
         string program = Path.Combine(AppContext.BaseDirectory, "sharedstorage.dll");
         var info = new ProcessStartInfo("dotnet", [program, .. arguments])
         {
@@ -15,10 +25,6 @@ public static class ToolRunner
         };
         info.Environment["LC_ALL"] = "C.UTF-8";
         info.Environment["TZ"] = "UTC";
-        using Process process = Process.Start(info)!;
-        Task<string> error = process.StandardError.ReadToEndAsync();
-        string output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return (process.ExitCode, output, error.GetAwaiter().GetResult());
+        return Process.Start(info)!;
     }
 }
