@@ -91,10 +91,9 @@ public sealed class RedoTable : IPageRedo
             // R15: the record's own routine runs after its image as well; what the image does not cover is its to do.
             manager.Redo(record, blockId, tag, page);
         }
-        catch (Exception e) when (e is ArgumentException or IndexOutOfRangeException or OverflowException)
+        catch (Exception e) when (WalRecord.IsRejection(e))
         {
-            // A length or offset in the record led outside a span: the bounds check is what found it.
-            throw record.Malformed($"redo of {tag} failed: {e.Message}");
+            throw record.Rejected(e);
         }
     }
 

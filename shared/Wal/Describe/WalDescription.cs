@@ -55,16 +55,16 @@ public static class WalDescription
         : new($"custom{(int)rmgr:D3}", _ => null, (record, into) => into.Append($"rmid: {(int)record.Rmgr}"));
 
     /// <summary>Appends what the record does, without its blocks.</summary>
-    /// <exception cref="StorageException">The record's body is too short for what it should say.</exception>
+    /// <exception cref="StorageException">The record's body does not fit what it should say.</exception>
     public static void Describe(WalRecord record, StringBuilder into)
     {
         try
         {
             Of(record.Rmgr).Describe(record, into);
         }
-        catch (Exception e) when (e is ArgumentException or IndexOutOfRangeException)
+        catch (Exception e) when (WalRecord.IsRejection(e))
         {
-            throw record.Malformed("its body is too short");
+            throw record.Rejected(e);
         }
     }
 
