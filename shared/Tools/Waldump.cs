@@ -24,6 +24,7 @@ internal sealed class Waldump(WaldumpOptions options, Stream output, Cancellatio
         var record = new WalRecord();
         if (!reader.SeekFirst(options.Start, record))
         {
+            ThrowIfMissing(directory, history, reader.End);
             throw new ToolException($"could not find a valid record after {options.Start}");
         }
 
@@ -36,10 +37,10 @@ internal sealed class Waldump(WaldumpOptions options, Stream output, Cancellatio
 
         _statistics.Start = first;
         WalRead result = ReadAll(reader, record);
-        if (result == WalRead.End && MissingSegment(directory, history, reader.End!) is { } missing)
+        if (result == WalRead.End)
         {
             Flush();
-            throw new ToolException($"could not find file \"{missing}\": No such file or directory");
+            ThrowIfMissing(directory, history, reader.End);
         }
 
         if (options.Stats && !options.Quiet)
@@ -56,12 +57,20 @@ internal sealed class Waldump(WaldumpOptions options, Stream output, Cancellatio
         return 0;
     }
 
-    /// <summary>The name of the segment that should have been read next, when there is no such file.</summary>
-    private string? MissingSegment(WalDirectory directory, TimelineHistory history, WalEnd end)
+    /// <summary>The log ends since there is no file for what follows: that is another message, and there are no statistics then.</summary>
+    private void ThrowIfMissing(WalDirectory directory, TimelineHistory history, WalEnd? end)
     {
+        if (end is null)
+        {
+            return;
+        }
+
         Lsn at = end.MissingContinuation.IsValid ? end.MissingContinuation : end.Position;
         string path = directory.SegmentPath(history.At(at), WalLayout.SegmentOf(at, options.SegmentSize));
-        return File.Exists(path) ? null : Path.GetFileName(path);
+        if (!File.Exists(path))
+        {
+            throw new ToolException($"could not find file \"{Path.GetFileName(path)}\": No such file or directory");
+        }
     }
 
     private WalRead ReadAll(WalReader reader, WalRecord record)

@@ -17,8 +17,9 @@ public static class ToolRunner
     /// <summary>The same, running: for commands that go on until they are told to stop.</summary>
     public static Process Start(params string[] arguments)
     {
+        // A shell that starts the tests in the background has interrupts ignored, and children inherit that.
         string program = Path.Combine(AppContext.BaseDirectory, "sharedstorage.dll");
-        var info = new ProcessStartInfo("dotnet", [program, .. arguments])
+        var info = new ProcessStartInfo("env", ["--default-signal=INT", "dotnet", program, .. arguments])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
