@@ -31,6 +31,8 @@ suite_own() {
     case "$script" in *-minimal.sql) continue ;; esac
     sql < "$script" >/dev/null
   done
+  # Indexes of other kinds on the table that changes all the time below.
+  sql -c "CREATE INDEX oracle_churn_hash ON oracle_churn USING hash (t)" -c "CREATE INDEX oracle_churn_gin ON oracle_churn USING gin (to_tsvector('simple', t))"
   # A slot makes rewrites of catalogs log where their rows went. It holds back the horizon, so it is short-lived: else no deleted index page would be used again.
   sql -c "SELECT pg_create_logical_replication_slot('oracle', 'test_decoding')" >/dev/null
   sql -c "CREATE TABLE oracle_slot (i serial)" -c "DROP TABLE oracle_slot" -c "VACUUM FULL pg_class" -c "VACUUM FULL pg_attribute"
@@ -61,10 +63,18 @@ DELETE FROM oracle_churn WHERE k BETWEEN :a AND :a + 20;
 INSERT INTO oracle_churn SELECT i, md5(i::text) FROM generate_series(:a, :a + 20) i ON CONFLICT (k) DO UPDATE SET t = excluded.t || 'x';
 END;
 SQL
+  as_pg tee "$WORK/shapes.sql" >/dev/null <<'SQL'
+\set a random(1, 3000)
+BEGIN;
+DELETE FROM oracle_shapes WHERE k BETWEEN :a AND :a + 5;
+INSERT INTO oracle_shapes SELECT i, point(i % 50, :a % 60), chr(200 + :a % 90) || repeat('x', i % 30) || :a, :a FROM generate_series(:a, :a + 8) i;
+END;
+SQL
+  bench -n -c "$CLIENTS" -T "$SECONDS_EACH" -f "$WORK/shapes.sql" --max-tries=10
   bench -n -c "$CLIENTS" -T "$SECONDS_EACH" -f "$WORK/share.sql" -f "$WORK/key.sql" --max-tries=10
   bench -n -c "$CLIENTS" -T "$SECONDS_EACH" -f "$WORK/churn.sql" --max-tries=10
   sql -c "VACUUM" -c "CHECKPOINT"
-  crash_under -f "$WORK/churn.sql" --max-tries=10
+  crash_under -f "$WORK/churn.sql" -f "$WORK/shapes.sql" --max-tries=10
   oracle_start
   bench -n -c "$CLIENTS" -T "$SECONDS_EACH" -f "$WORK/churn.sql" --max-tries=10
   freeze_all
