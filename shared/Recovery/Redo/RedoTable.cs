@@ -112,8 +112,14 @@ public sealed class RedoTable : IPageRedo
 
     private static void RedoXlog(WalRecord record, int blockId, in BufferTag tag, Page page)
     {
-        bool isImage = record.OpCode is XlogOp.Image or XlogOp.ImageForHint;
-        if (!isImage || !record.Block(blockId).HasImage)
+        // Before a hint is set a page is logged, but without its image where full_page_writes is off: then there is nothing to do.
+        bool sound = record.OpCode switch
+        {
+            XlogOp.Image => record.Block(blockId).HasImage,
+            XlogOp.ImageForHint => record.HasBlock(blockId),
+            _ => false,
+        };
+        if (!sound)
         {
             throw record.Malformed("it references a page without an image");
         }

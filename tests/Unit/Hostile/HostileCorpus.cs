@@ -84,6 +84,11 @@ public sealed class HostileCorpus : IDisposable
             }
         }
 
+        if (reader.End is { } cut)
+        {
+            throw new InvalidOperationException($"the log from {start} to {end} cannot be read at {cut.Position}: {cut.Message}");
+        }
+
         string[] files = System.IO.Directory.GetFiles(directory.Path, "00000001*");
         foreach (string file in files.Order(StringComparer.Ordinal).Where((_, i) => i % (1 + (files.Length / 16)) == 1))
         {
