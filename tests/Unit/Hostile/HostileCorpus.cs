@@ -29,7 +29,7 @@ public sealed class HostileCorpus : IDisposable
             return;
         }
 
-        _server = StockPostgres.Create([.. EveryRecord.Settings, "fsync = off", "max_wal_size = 4GB", "wal_consistency_checking = all"], "--wal-segsize=1");
+        _server = StockPostgres.Create([.. EveryRecord.Settings, "fsync = off", "max_wal_size = 4GB", "wal_keep_size = 40GB", "wal_compression = lz4", "wal_consistency_checking = all"], "--wal-segsize=1");
         try
         {
             (string start, string end) = EveryRecord.Write(_server, checking: "all");
