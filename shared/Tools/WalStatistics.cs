@@ -9,7 +9,7 @@ namespace SharedStorage.Tools;
 /// <summary>Counts and sizes by resource manager or by record, as <c>pg_waldump --stats</c> prints them.</summary>
 internal sealed class WalStatistics
 {
-    private const int RmgrCount = 22;
+    private const int RmgrCount = byte.MaxValue + 1;
     private const int KindCount = 16;
 
     private readonly Row[] _rows = new Row[RmgrCount * KindCount];
@@ -63,6 +63,11 @@ internal sealed class WalStatistics
         Heading(into, "----", "-", "---", "-----------", "--------", "-------------");
         for (int rmgr = 0; rmgr < RmgrCount; rmgr++)
         {
+            if (!Enum.IsDefined((Rmgr)rmgr) && rmgr < (int)WalDescription.FirstCustom)
+            {
+                continue;
+            }
+
             PrintRmgr(rmgr, perRecord, in total, into);
         }
 
@@ -83,7 +88,11 @@ internal sealed class WalStatistics
                 sum.Add(in kind);
             }
 
-            Line(name, in sum, in total, into);
+            if (sum.Count > 0 || rmgr < (int)WalDescription.FirstCustom)
+            {
+                Line(name, in sum, in total, into);
+            }
+
             return;
         }
 

@@ -20,11 +20,7 @@ internal static class WalcheckCommand
     private static readonly Option<string?> Output = new("--output") { Description = "directory for pages that differ (default: a new temporary one)" };
     private static readonly Option<bool> Json = new("--json") { Description = "print JSON" };
 
-    private static readonly Rmgr[] Supported =
-    [
-        Rmgr.Xlog, Rmgr.Transaction, Rmgr.Storage, Rmgr.Clog, Rmgr.Database, Rmgr.MultiXact, Rmgr.RelMap, Rmgr.Standby, Rmgr.Heap2, Rmgr.Heap, Rmgr.Btree, Rmgr.Sequence,
-        Rmgr.Hash, Rmgr.Gin, Rmgr.Gist, Rmgr.Spgist, Rmgr.Brin, Rmgr.Generic, Rmgr.LogicalMessage,
-    ];
+    private static readonly Rmgr[] All = Enum.GetValues<Rmgr>();
 
     public static Command Create()
     {
@@ -83,14 +79,14 @@ internal static class WalcheckCommand
     {
         var text = new StringBuilder();
         var culture = CultureInfo.InvariantCulture;
-        text.Append(culture, $"{"Resource manager",-18}{"Operation",-28}{"Records",12}{"Compared",12}{"Mismatches",12}\n");
+        text.Append(culture, $"{"Resource manager",-18}{"Op",-4}{"Operation",-26}{"Records",12}{"Compared",12}{"Mismatches",12}\n");
         foreach (OpCodeCount row in report.Rows())
         {
-            text.Append(culture, $"{WalDescription.NameOf(row.Rmgr),-18}{row.Operation,-28}{row.Records,12}{row.Compared,12}{row.Mismatches,12}\n");
+            text.Append(culture, $"{WalDescription.NameOf(row.Rmgr),-18}{row.Op,-4:X2}{row.Operation,-26}{row.Records,12}{row.Compared,12}{row.Mismatches,12}\n");
         }
 
-        text.Append(culture, $"{"total",-46}{report.Records,12}{report.Compared,12}{report.Mismatches,12}\n\n");
-        foreach (Rmgr rmgr in Supported)
+        text.Append(culture, $"{"total",-48}{report.Records,12}{report.Compared,12}{report.Mismatches,12}\n\n");
+        foreach (Rmgr rmgr in All)
         {
             string[] missing = [.. report.NeverMet(rmgr)];
             if (missing.Length > 0)
@@ -147,12 +143,14 @@ internal static class WalcheckCommand
             start = report.Start.ToString(),
             end = report.End.ToString(),
             seconds = report.Elapsed.TotalSeconds,
+            bytes = report.End - report.Start,
+            redone = report.Redone,
             records = report.Records,
             compared = report.Compared,
             mismatches = report.Mismatches,
             skipped = report.Skipped,
-            operations = report.Rows().Select(r => new { rmgr = WalDescription.NameOf(r.Rmgr), operation = r.Operation, records = r.Records, compared = r.Compared, mismatches = r.Mismatches }),
-            neverMet = Supported.ToDictionary(WalDescription.NameOf, r => report.NeverMet(r).ToArray()),
+            operations = report.Rows().Select(r => new { rmgr = WalDescription.NameOf(r.Rmgr), op = r.Op, operation = r.Operation, records = r.Records, compared = r.Compared, mismatches = r.Mismatches }),
+            neverMet = All.ToDictionary(WalDescription.NameOf, r => report.NeverMet(r).ToArray()),
             details = report.Details.Select(d => new { lsn = d.Lsn.IsValid ? d.Lsn.ToString() : null, where = d.Where, offset = d.Offset, message = d.Message, ours = d.Ours, theirs = d.Theirs }),
             files = report.Files,
             endOfLog = report.EndReason,

@@ -24,6 +24,7 @@ internal sealed class Waldump(WaldumpOptions options, Stream output, Cancellatio
         var record = new WalRecord();
         if (!reader.SeekFirst(options.Start, record))
         {
+            ThrowIfMissing(directory, history, reader.End);
             throw new ToolException($"could not find a valid record after {options.Start}");
         }
 
@@ -36,6 +37,12 @@ internal sealed class Waldump(WaldumpOptions options, Stream output, Cancellatio
 
         _statistics.Start = first;
         WalRead result = ReadAll(reader, record);
+        if (result == WalRead.End)
+        {
+            Flush();
+            ThrowIfMissing(directory, history, reader.End);
+        }
+
         if (options.Stats && !options.Quiet)
         {
             _statistics.Print(options.StatsPerRecord, _text);
@@ -48,6 +55,22 @@ internal sealed class Waldump(WaldumpOptions options, Stream output, Cancellatio
         }
 
         return 0;
+    }
+
+    /// <summary>The log ends since there is no file for what follows: that is another message, and there are no statistics then.</summary>
+    private void ThrowIfMissing(WalDirectory directory, TimelineHistory history, WalEnd? end)
+    {
+        if (end is null)
+        {
+            return;
+        }
+
+        Lsn at = end.MissingContinuation.IsValid ? end.MissingContinuation : end.Position;
+        string path = directory.SegmentPath(history.At(at), WalLayout.SegmentOf(at, options.SegmentSize));
+        if (!File.Exists(path))
+        {
+            throw new ToolException($"could not find file \"{Path.GetFileName(path)}\": No such file or directory");
+        }
     }
 
     private WalRead ReadAll(WalReader reader, WalRecord record)
@@ -104,7 +127,7 @@ internal sealed class Waldump(WaldumpOptions options, Stream output, Cancellatio
     }
 
     private bool Matches(WalRecord record) =>
-        (options.Rmgrs.Length == 0 || options.Rmgrs.Contains(record.Rmgr))
+        (options.Rmgrs is null || options.Rmgrs.Contains(record.Rmgr))
         && (options.Xid is null || options.Xid == record.Xid.Value)
         && MatchesBlock(record)
         && (!options.FullPageOnly || HasImage(record));

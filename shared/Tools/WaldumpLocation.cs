@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using SharedStorage.Primitives;
 using SharedStorage.Wal;
@@ -8,28 +9,56 @@ namespace SharedStorage.Tools;
 /// <summary>Finds where the log lies and which part is meant: by path, by names of segments, by positions (as pg_waldump does).</summary>
 internal static class WaldumpLocation
 {
-    public static void Resolve(WaldumpOptions options, string? path, string[] segments)
+    private const int NameLength = 24;
+
+    public static void Resolve(WaldumpOptions options, string? path, IReadOnlyList<string> segments)
     {
-        string? first = segments.Length > 0 ? Path.GetFileName(segments[0]) : null;
-        if (first is not null && path is null && Path.GetDirectoryName(segments[0]) is { Length: > 0 } folder)
+        if (path is not null && ProblemWith(path) is { } problem)
         {
-            path = folder;
+            throw WaldumpArguments.Wrong($"could not open directory \"{path}\": {problem}");
         }
 
-        if (path is not null && !Directory.Exists(path))
+        if (segments.Count == 0)
         {
-            throw new ToolException($"could not open directory \"{path}\": No such file or directory");
+            (options.Directory, options.SegmentSize) = Identify(path, null);
         }
-
-        (options.Directory, options.SegmentSize) = Identify(path, first);
-        if (first is not null)
+        else
         {
-            ApplySegments(options, first, segments.Length > 1 ? Path.GetFileName(segments[1]) : null);
+            int slash = segments[0].LastIndexOf('/');
+            if (path is null && slash >= 0)
+            {
+                path = segments[0][..slash];
+                problem = ProblemWith(path);
+                if (problem is not null)
+                {
+                    throw new ToolException($"could not open directory \"{path}\": {problem}");
+                }
+            }
+
+            (options.Directory, options.SegmentSize) = Identify(path, Path.GetFileName(segments[0]));
+            ApplySegments(options, segments);
         }
 
         if (!options.Start.IsValid)
         {
-            throw new ToolException("no start WAL location given");
+            throw WaldumpArguments.Wrong("no start WAL location given");
+        }
+    }
+
+    private static string? ProblemWith(string folder)
+    {
+        try
+        {
+            using IEnumerator<string> entries = Directory.EnumerateFileSystemEntries(folder).GetEnumerator();
+            return null;
+        }
+        catch (UnauthorizedAccessException)
+        {
+            return "Permission denied";
+        }
+        catch (Exception e) when (e is IOException or ArgumentException)
+        {
+            return File.Exists(folder) ? "Not a directory" : "No such file or directory";
         }
     }
 
@@ -51,24 +80,16 @@ internal static class WaldumpLocation
 
     private static int? SizeIn(string folder, string? file)
     {
-        IEnumerable<string> files = file is null ? Directory.EnumerateFiles(folder) : [Path.Combine(folder, file)];
+        IEnumerable<string> files = file is null
+            ? Directory.EnumerateFiles(folder).Where(f => Path.GetFileName(f) is { Length: NameLength } name && !name.AsSpan().ContainsAnyExcept("0123456789ABCDEF"))
+            : [Path.Combine(folder, file)];
         foreach (string candidate in files)
         {
-            string name = Path.GetFileName(candidate);
-            if (name.Length != 24 || name.AsSpan().ContainsAnyExcept("0123456789ABCDEF") || !File.Exists(candidate))
+            if (FirstPageSize(candidate) is not { } size)
             {
                 continue;
             }
 
-            byte[] page = new byte[WalLayout.PageSize];
-            using var stream = new FileStream(candidate, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            int read = stream.ReadAtLeast(page, page.Length, throwOnEndOfStream: false);
-            if (read < page.Length)
-            {
-                throw new ToolException($"could not read file \"{name}\": read {read} of {page.Length}");
-            }
-
-            uint size = MemoryMarshal.AsRef<WalPageHeader>(page).SegmentSize;
             if (WalLayout.IsValidSegmentSize(size))
             {
                 return (int)size;
@@ -78,15 +99,41 @@ internal static class WaldumpLocation
             if (file is not null || size != 0)
             {
                 throw new ToolException(
-                    $"WAL segment size must be a power of two between 1 MB and 1 GB, but the WAL file \"{name}\" header specifies {size} bytes");
+                    $"WAL segment size must be a power of two between 1 MB and 1 GB, but the WAL file \"{Path.GetFileName(candidate)}\" header specifies {(int)size} byte{(size == 1 ? "" : "s")}");
             }
         }
 
         return null;
     }
 
-    private static void ApplySegments(WaldumpOptions options, string first, string? last)
+    /// <summary>The segment size that a file's first page says; null when there is no such file.</summary>
+    private static uint? FirstPageSize(string path)
     {
+        string name = Path.GetFileName(path);
+        try
+        {
+            byte[] page = new byte[WalLayout.PageSize];
+            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            int read = stream.ReadAtLeast(page, page.Length, throwOnEndOfStream: false);
+            return read == page.Length
+                ? MemoryMarshal.AsRef<WalPageHeader>(page).SegmentSize
+                : throw new ToolException($"could not read file \"{name}\": read {read} of {page.Length}");
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return null;
+        }
+        catch (UnauthorizedAccessException)
+        {
+            throw Directory.Exists(path)
+                ? new ToolException($"could not read file \"{name}\": Is a directory")
+                : new ToolException($"could not open file \"{name}\": Permission denied");
+        }
+    }
+
+    private static void ApplySegments(WaldumpOptions options, IReadOnlyList<string> segments)
+    {
+        string first = Path.GetFileName(segments[0]);
         WalSegmentName start = Parse(options, first);
         options.Timeline = start.Timeline.Value;
         if (!options.Start.IsValid)
@@ -95,13 +142,24 @@ internal static class WaldumpLocation
         }
         else if (WalLayout.SegmentOf(options.Start, options.SegmentSize) != start.Segment)
         {
-            throw new ToolException($"start WAL location {options.Start} is not inside file \"{first}\"");
+            throw WaldumpArguments.Wrong($"start WAL location {options.Start} is not inside file \"{first}\"");
         }
 
-        WalSegmentName end = last is null ? start : Parse(options, last);
-        if (end.Segment < start.Segment)
+        WalSegmentName end = start;
+        if (segments.Count > 1)
         {
-            throw new ToolException($"ENDSEG {last} is before STARTSEG {first}");
+            string last = Path.GetFileName(segments[1]);
+            if (!File.Exists(Path.Combine(options.Directory, last)))
+            {
+                throw new ToolException($"could not open file \"{last}\"");
+            }
+
+            end = Parse(options, last);
+            options.Timeline = end.Timeline.Value;
+            if (end.Segment < start.Segment)
+            {
+                throw new ToolException($"ENDSEG {segments[1]} is before STARTSEG {segments[0]}");
+            }
         }
 
         Lsn after = WalLayout.SegmentStart(end.Segment + 1, options.SegmentSize);
@@ -111,12 +169,16 @@ internal static class WaldumpLocation
         }
         else if (options.End != after && WalLayout.SegmentOf(options.End, options.SegmentSize) != end.Segment)
         {
-            throw new ToolException($"end WAL location {options.End} is not inside file \"{last ?? first}\"");
+            throw WaldumpArguments.Wrong($"end WAL location {options.End} is not inside file \"{segments[^1]}\"");
         }
     }
 
-    private static WalSegmentName Parse(WaldumpOptions options, string name) =>
-        WalSegmentName.TryParse(name, options.SegmentSize, out WalSegmentName parsed)
+    /// <summary>A segment's name may have more behind it: ".partial" of one that was cut off by a promotion.</summary>
+    private static WalSegmentName Parse(WaldumpOptions options, string name)
+    {
+        string digits = name.Length > NameLength ? name[..NameLength] : name;
+        return WalSegmentName.TryParse(digits, options.SegmentSize, out WalSegmentName parsed)
             ? parsed
-            : throw new ToolException($"\"{name}\" is not the name of a WAL file");
+            : throw new ToolException(string.Create(CultureInfo.InvariantCulture, $"\"{name}\" is not the name of a WAL file"));
+    }
 }

@@ -120,6 +120,22 @@ public sealed partial class WalRecord
     public StorageException Malformed(string what) => new(
         $"malformed log record at {Start} (resource manager {Rmgr}, info {Info:X2}): {what}");
 
+    /// <summary>
+    /// Whether an exception says that a record cannot be right: an error with a name, or a bounds check that a length or offset in the record ran into. Spans make that check
+    /// the last line of defence, so what it throws is turned into an error with a name where a record is applied or described, by <see cref="Rejected"/>, and nowhere else.
+    /// </summary>
+    public static bool IsRejection(Exception e) => e is StorageException or ArgumentException or IndexOutOfRangeException or OverflowException;
+
+    /// <summary>The error to go on with (I10): it has this record's position, resource manager and info byte, and the reason.</summary>
+    public StorageException Rejected(Exception reason) =>
+        reason is StorageException named && named.Message.Contains(Start.ToString(), StringComparison.Ordinal)
+            ? named
+            : new StorageException($"log record at {Start} (resource manager {Rmgr}, info {Info:X2}): {reason.Message}", reason)
+            {
+                SqlState = (reason as StorageException)?.SqlState ?? SqlStates.DataCorrupted,
+                Errno = (reason as StorageException)?.Errno ?? 0,
+            };
+
     public override string ToString() => $"{Start} {Rmgr} info {Info:X2} xid {Xid} length {TotalLength}";
 }
 

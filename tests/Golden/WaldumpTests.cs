@@ -17,12 +17,10 @@ public sealed class WaldumpTests(WaldumpTests.Log log) : IClassFixture<WaldumpTe
                 return;
             }
 
-            _server = StockPostgres.Create(
-                ["wal_keep_size = 4GB", "max_prepared_transactions = 5", "wal_level = logical", "track_commit_timestamp = on", "autovacuum_naptime = 1s"],
-                "--wal-segsize=4");
+            _server = StockPostgres.Create(EveryRecord.Settings, "--wal-segsize=4");
             try
             {
-                (Start, End) = Write(_server);
+                (Start, End) = EveryRecord.Write(_server, checking: "heap,btree");
             }
             catch
             {
@@ -31,85 +29,11 @@ public sealed class WaldumpTests(WaldumpTests.Log log) : IClassFixture<WaldumpTe
             }
         }
 
-        private static (string Start, string End) Write(StockPostgres server)
-        {
-            string tablespace = StockPostgres.NewRoot();
-            server.Start();
-            string start = server.Psql("SELECT redo_lsn FROM pg_control_checkpoint()");
-            server.Pgbench("-i", "-s", "2", "-q");
-            server.Pgbench("-c", "4", "-t", "200", "-N");
-            server.PsqlFile(Statements.Replace(":tablespace", tablespace, StringComparison.Ordinal));
-            server.Pgbench("-c", "4", "-t", "200", "-M", "prepared");
-            server.Psql("VACUUM FREEZE");
-            server.PsqlFile(IndexStatements);
-            server.Psql("ALTER SYSTEM SET wal_compression = lz4");
-            server.Psql("ALTER SYSTEM SET wal_consistency_checking = 'heap,btree'");
-            server.Psql("SELECT pg_reload_conf()");
-            server.Psql("CHECKPOINT");
-            server.Pgbench("-c", "4", "-t", "100");
-            server.Psql("DROP TABLE pgbench_history");
-            server.Psql("CREATE DATABASE other STRATEGY file_copy");
-            server.Psql("DROP DATABASE other");
-            server.Psql("DROP TABLE far");
-            server.Psql("DROP TABLESPACE space");
-            server.Psql("SELECT pg_create_restore_point('here')");
-            server.Stop();
-            string end = ToolRunner.Run("controldata", server.DataDirectory).Output.Split('\n')
-                .First(l => l.StartsWith("Latest checkpoint location:", StringComparison.Ordinal))[38..].Trim();
-            Directory.Delete(tablespace, recursive: true);
-            return (start, end);
-        }
-
         public StockPostgres Server => _server!;
         public string Start { get; } = "";
         public string End { get; } = "";
 
         public void Dispose() => _server?.Dispose();
-
-        private const string Statements = """
-            CREATE TABLESPACE space LOCATION ':tablespace';
-            CREATE TABLE far (a int) TABLESPACE space;
-            CREATE DATABASE copy_of_template;
-            CREATE TABLE t (id serial PRIMARY KEY, b text, c int[], d tsvector, p point, r int4range);
-            INSERT INTO t (b, c, d, p, r) SELECT repeat('x', i % 300), ARRAY[i, i+1], to_tsvector('word' || i % 50), point(i, i % 17), int4range(i, i + 9)
-              FROM generate_series(1, 5000) i;
-            UPDATE t SET b = b || 'y' WHERE id % 3 = 0;
-            BEGIN; SAVEPOINT a; INSERT INTO t (b) VALUES ('s'); SAVEPOINT b; DELETE FROM t WHERE id < 50; ROLLBACK TO a; INSERT INTO t (b) VALUES ('q'); COMMIT;
-            BEGIN; INSERT INTO t (b) VALUES ('two'); PREPARE TRANSACTION 'first';
-            COMMIT PREPARED 'first';
-            BEGIN; CREATE TABLE gone (a int); DROP TABLE far; CREATE TABLE far (a int) TABLESPACE space; PREPARE TRANSACTION 'second';
-            ROLLBACK PREPARED 'second';
-            BEGIN; SELECT * FROM t WHERE id = 100 FOR SHARE; SAVEPOINT x; SELECT * FROM t WHERE id = 100 FOR UPDATE; UPDATE t SET c = NULL WHERE id = 100; COMMIT;
-            BEGIN; SELECT * FROM t WHERE id = 101 FOR KEY SHARE; SAVEPOINT x; UPDATE t SET b = 'm' WHERE id = 101; ROLLBACK TO x; UPDATE t SET b = 'n' WHERE id = 101; COMMIT;
-            CREATE TABLE u (k int PRIMARY KEY, v int); INSERT INTO u VALUES (1, 1) ON CONFLICT (k) DO UPDATE SET v = 2; INSERT INTO u VALUES (1, 1) ON CONFLICT DO NOTHING;
-            TRUNCATE u, t RESTART IDENTITY CASCADE;
-            INSERT INTO t (b, c, d, p, r) SELECT repeat('x', i % 300), ARRAY[i, i+1], to_tsvector('word' || i % 50), point(i, i % 17), int4range(i, i + 9)
-              FROM generate_series(1, 5000) i;
-            SELECT pg_logical_emit_message(true, 'prefix', 'text'); SELECT pg_logical_emit_message(false, 'p', E'\\x00ff'::bytea);
-            CREATE SEQUENCE s; SELECT nextval('s') FROM generate_series(1, 100);
-            VACUUM FULL pg_class; CLUSTER t USING t_pkey; REINDEX TABLE t; ALTER TABLE t ADD z int DEFAULT 4; ANALYZE t;
-            SELECT lo_from_bytea(0, repeat('large', 10000)::bytea);
-            BEGIN; CREATE TABLE w (a int) ; INSERT INTO w SELECT generate_series(1, 1000); ROLLBACK;
-            CREATE TABLE del (a int PRIMARY KEY); INSERT INTO del SELECT generate_series(1, 60000); DELETE FROM del WHERE a BETWEEN 100 AND 59000; VACUUM del;
-            INSERT INTO del SELECT generate_series(100, 30000); DELETE FROM del WHERE a > 500; VACUUM del;
-            CREATE TABLE w2 (a int); CREATE TABLE dup (a int); CREATE INDEX ON dup (a); INSERT INTO dup SELECT i % 10 FROM generate_series(1, 20000) i; DELETE FROM dup WHERE a = 3; VACUUM dup;
-            DROP DATABASE copy_of_template;
-            DO $$ BEGIN FOR i IN 1..33000 LOOP BEGIN INSERT INTO w2 VALUES (i); EXCEPTION WHEN division_by_zero THEN NULL; END; END LOOP; END $$;
-            SELECT pg_replication_origin_create('origin'); SELECT pg_replication_origin_session_setup('origin');
-            BEGIN; SELECT pg_replication_origin_xact_setup('0/1234', now()); INSERT INTO u VALUES (9, 9); COMMIT;
-            SELECT pg_replication_origin_session_reset(); SELECT pg_replication_origin_advance('origin', '0/5678'); SELECT pg_replication_origin_drop('origin');
-            """;
-
-        private const string IndexStatements = """
-            CREATE INDEX ON t USING hash (id); CREATE INDEX ON t USING gin (c); CREATE INDEX ON t USING gin (d); CREATE INDEX ON t USING gist (p);
-            CREATE INDEX ON t USING spgist (p); CREATE INDEX ON t USING spgist (b); CREATE INDEX ON t USING brin (id) WITH (pages_per_range = 2); CREATE INDEX ON t USING gist (r);
-            INSERT INTO t (b, c, d, p, r) SELECT md5(i::text), ARRAY[i % 7, i+1], to_tsvector('word' || i % 50), point(i, i % 17), int4range(i, i + 9)
-              FROM generate_series(1, 30000) i;
-            CREATE EXTENSION bloom; CREATE INDEX ON t USING bloom (b); INSERT INTO t (b) SELECT i FROM generate_series(1, 500) i;
-            DELETE FROM t WHERE id % 5 <> 0; VACUUM t; UPDATE t SET b = b || 'z', p = point(1, 1) WHERE id % 10 = 0; VACUUM t;
-            SELECT brin_summarize_new_values('t_id_idx1'); SELECT brin_desummarize_range('t_id_idx1', 2);
-            DELETE FROM t; VACUUM t; INSERT INTO t (c) SELECT ARRAY[i] FROM generate_series(1, 2000) i; SELECT gin_clean_pending_list('t_c_idx');
-            """;
     }
 
     [SkippableTheory]
@@ -123,6 +47,20 @@ public sealed class WaldumpTests(WaldumpTests.Log log) : IClassFixture<WaldumpTe
     [InlineData("-F fsm")]
     [InlineData("-R 1663/5/1259 -B 1")]
     [InlineData("-q")]
+    [InlineData("-q -z")]
+    [InlineData("--stat=rmgr -b")]
+    [InlineData("-zn5")]
+    [InlineData("--limit 5 --bkp-details")]
+    [InlineData("-n -3 -r lOGicalMessage")]
+    [InlineData("-n 0x -r standby -rxlog")]
+    [InlineData("-r custom128")]
+    [InlineData("-rTransaction --xid=741 --fork main")]
+    [InlineData("-w -b -n 40")]
+    [InlineData("--fullpage --stats=record")]
+    [InlineData("--relation 1663/5/1259 --fork=vm")]
+    [InlineData("-R 1664/0/1262 -z")]
+    [InlineData("-F init")]
+    [InlineData("-t 1 -bqw")]
     public void The_output_is_that_of_pg_waldump(string options)
     {
         Skip.IfNot(StockPostgres.IsInstalled);
@@ -165,6 +103,82 @@ public sealed class WaldumpTests(WaldumpTests.Log log) : IClassFixture<WaldumpTe
         string output = ToolRunner.Run(["waldump", .. arguments]).Output;
         Assert.Equal(StockPostgres.Tool("pg_waldump", arguments), output);
         Assert.Contains(second, output, StringComparison.Ordinal);
+    }
+
+    /// <summary>{data} is the data directory, {first} and {second} are segments in it, {start} lies in the first.</summary>
+    [SkippableTheory]
+    [InlineData("")]
+    [InlineData("--nothing")]
+    [InlineData("--f")]
+    [InlineData("-Z")]
+    [InlineData("-qZ")]
+    [InlineData("-n")]
+    [InlineData("--limit")]
+    [InlineData("--quiet=yes")]
+    [InlineData("-n five")]
+    [InlineData("-B x -R 1/2/3")]
+    [InlineData("-B 4294967295")]
+    [InlineData("-B 1 -p {data} -s {start}")]
+    [InlineData("-e 12")]
+    [InlineData("-s /")]
+    [InlineData("-F map")]
+    [InlineData("-R 1/2")]
+    [InlineData("-R 0/2/3")]
+    [InlineData("-r Nothing")]
+    [InlineData("-r custom7")]
+    [InlineData("-r list")]
+    [InlineData("-r Heap -r LIST -p /nothing")]
+    [InlineData("-t x")]
+    [InlineData("-x x")]
+    [InlineData("-z x y z")]
+    [InlineData("--stats=all")]
+    [InlineData("-p /nothing")]
+    [InlineData("-p /etc/passwd")]
+    [InlineData("-p {data}")]
+    [InlineData("-p {data}/base -s 0/1")]
+    [InlineData("/nothing/000000010000000000000001")]
+    [InlineData("{data}/pg_wal/0000000100000000000000FF")]
+    [InlineData("-p {data} {second} {first}")]
+    [InlineData("-p {data} {first} 0000000100000000000000FF")]
+    [InlineData("-p {data} {second} -s {start}")]
+    [InlineData("-p {data} {first} -e 7/0")]
+    [InlineData("-p {data} {first} {second} -e 7/0 -q")]
+    [InlineData("-p {data} {first} {second} -z")]
+    [InlineData("-q -- {data}/pg_wal/{first} {data}/pg_wal/{second}")]
+    [InlineData("{data}/pg_wal/{first} {second} {second} -s {start}")]
+    [InlineData("-p {data} -s 7/0 -q")]
+    [InlineData("-p {data} -s {start} -e 0/1")]
+    [InlineData("-p {data} -s {start} -n 3 -e {start}")]
+    [InlineData("-p {data} -s {start} -t 2")]
+    [InlineData("{data}/PG_VERSION")]
+    public void Arguments_are_taken_and_refused_as_pg_waldump_does(string arguments)
+    {
+        Skip.IfNot(StockPostgres.IsInstalled);
+        string[] segments = [.. Directory.GetFiles(Path.Combine(log.Server.DataDirectory, "pg_wal"), "00000001*").Select(f => Path.GetFileName(f)).Order(StringComparer.Ordinal)];
+        string start = new Primitives.Lsn((Convert.ToUInt64(segments[2][16..], 16) * (4 << 20)) + 40).ToString();
+        string[] words = [.. arguments.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(a => a
+            .Replace("{data}", log.Server.DataDirectory, StringComparison.Ordinal).Replace("{first}", segments[2], StringComparison.Ordinal)
+            .Replace("{second}", segments[3], StringComparison.Ordinal).Replace("{start}", start, StringComparison.Ordinal))];
+        (int code, string output, string error) = StockPostgres.TryTool("pg_waldump", words);
+        string expectedError = error.Replace(StockPostgres.BinDirectory + "/", "", StringComparison.Ordinal).Replace("pg_waldump", "waldump", StringComparison.Ordinal);
+        (int ourCode, string ourOutput, string ourError) = ToolRunner.Run(["waldump", .. words]);
+        Assert.Equal((code, output, expectedError), (ourCode, ourOutput, ourError.Replace("sharedstorage waldump", "waldump", StringComparison.Ordinal)));
+    }
+
+    [SkippableFact]
+    public void A_live_log_is_followed_until_it_is_interrupted()
+    {
+        Skip.IfNot(StockPostgres.IsInstalled);
+        using StockPostgres server = StockPostgres.Create().Start();
+        string start = server.Psql("SELECT redo_lsn FROM pg_control_checkpoint()");
+        using System.Diagnostics.Process follower = ToolRunner.Start("waldump", "-p", server.DataDirectory, "-s", start, "-f", "-r", "LogicalMessage");
+        server.Psql("SELECT pg_logical_emit_message(false, 'first', 'x')");
+        Assert.Contains("prefix \"first\"", follower.StandardOutput.ReadLine(), StringComparison.Ordinal);
+        server.Psql("SELECT pg_logical_emit_message(false, 'second', 'y')");
+        Assert.Contains("prefix \"second\"", follower.StandardOutput.ReadLine(), StringComparison.Ordinal);
+        StockPostgres.Run("/bin/kill", ["-INT", follower.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)], asCaller: true);
+        follower.WaitForExit();
+        Assert.Equal((0, ""), (follower.ExitCode, follower.StandardError.ReadToEnd()));
     }
 
     [SkippableFact]

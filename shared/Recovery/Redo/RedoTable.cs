@@ -100,10 +100,9 @@ public sealed class RedoTable : IPageRedo
             // R15: the record's own routine runs after its image as well; what the image does not cover is its to do.
             manager.Redo(record, blockId, tag, page);
         }
-        catch (Exception e) when (e is ArgumentException or IndexOutOfRangeException or OverflowException)
+        catch (Exception e) when (WalRecord.IsRejection(e))
         {
-            // A length or offset in the record led outside a span: the bounds check is what found it.
-            throw record.Malformed($"redo of {tag} failed: {e.Message}");
+            throw record.Rejected(e);
         }
     }
 
@@ -122,8 +121,14 @@ public sealed class RedoTable : IPageRedo
 
     private static void RedoXlog(WalRecord record, int blockId, in BufferTag tag, Page page)
     {
-        bool isImage = record.OpCode is XlogOp.Image or XlogOp.ImageForHint;
-        if (!isImage || !record.Block(blockId).HasImage)
+        // Before a hint is set a page is logged, but without its image where full_page_writes is off: then there is nothing to do.
+        bool sound = record.OpCode switch
+        {
+            XlogOp.Image => record.Block(blockId).HasImage,
+            XlogOp.ImageForHint => record.HasBlock(blockId),
+            _ => false,
+        };
+        if (!sound)
         {
             throw record.Malformed("it references a page without an image");
         }

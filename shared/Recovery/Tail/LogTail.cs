@@ -64,7 +64,7 @@ public sealed class LogTail
                 return read;
             }
 
-            Apply(_record);
+            ApplyOrReject(_record);
         }
 
         return WalRead.AtLimit;
@@ -98,6 +98,19 @@ public sealed class LogTail
 
     /// <summary>Forgets buffered pages of the log before the next run: files may have grown.</summary>
     public void Refresh() => _reader.Refresh();
+
+    /// <exception cref="StorageException">I10: with the record's position and the reason. <c>applied</c> has not moved.</exception>
+    internal void ApplyOrReject(WalRecord record)
+    {
+        try
+        {
+            Apply(record);
+        }
+        catch (Exception e) when (WalRecord.IsRejection(e))
+        {
+            throw record.Rejected(e);
+        }
+    }
 
     private void Apply(WalRecord record)
     {

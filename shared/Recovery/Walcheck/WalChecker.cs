@@ -35,6 +35,7 @@ public sealed class WalChecker : IDisposable
     private readonly DatabaseCopies _copies;
     private readonly WalcheckReport _report = new();
     private readonly HashSet<BufferTag> _spoiled = [];
+    private readonly Dictionary<BufferTag, byte[]> _mapBitsNotLogged = [];
     private readonly HashSet<(RelFileNode Rel, ForkNumber Fork)> _forksMet = [];
     private readonly byte[] _ours = new byte[Page.Size];
     private readonly byte[] _theirs = new byte[Page.Size];
@@ -210,11 +211,41 @@ public sealed class WalChecker : IDisposable
 
         record.RestoreImage(id, _theirs);
         PageKind kind = PageMask.KindOf(record, id);
-        int offset = kind == PageKind.VisibilityMap ? FirstBitTooMany(_ours, _theirs) : FirstDifference(kind, tag, _ours, _theirs);
+        int offset = kind == PageKind.VisibilityMap ? FirstMapDifference(tag) : FirstDifference(kind, tag, _ours, _theirs);
         if (offset < Page.Size)
         {
             NoteMismatch(record, tag, offset, $"{Bytes(_ours, offset)} should be {Bytes(_theirs, offset)}");
         }
+    }
+
+    /// <summary>
+    /// A map page of a database that the log copies begins without the bits of its template, since PostgreSQL logs such pages without their content (a standby lacks those bits too). What the
+    /// first image has beyond ours is what was not logged; no later image may have more than that.
+    /// </summary>
+    private int FirstMapDifference(in BufferTag tag)
+    {
+        Oid database = tag.Rel.Database;
+        if (!_effects.DatabasesMade.Any(d => d.Database == database))
+        {
+            return FirstBitTooMany(_ours, _theirs);
+        }
+
+        if (!_mapBitsNotLogged.TryGetValue(tag, out byte[]? notLogged))
+        {
+            _mapBitsNotLogged.Add(tag, notLogged = new byte[Page.Size]);
+            for (int i = PageHeader.Size; i < Page.Size; i++)
+            {
+                notLogged[i] = (byte)(_theirs[i] & ~_ours[i]);
+            }
+        }
+
+        Span<byte> known = stackalloc byte[Page.Size];
+        for (int i = 0; i < Page.Size; i++)
+        {
+            known[i] = (byte)(_ours[i] | notLogged[i]);
+        }
+
+        return FirstBitTooMany(known, _theirs);
     }
 
     /// <summary>

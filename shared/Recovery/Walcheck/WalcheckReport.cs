@@ -64,7 +64,7 @@ public sealed class WalcheckReport
                 // Several info bytes may carry one operation: flags of a transaction's end are among them.
                 string name = NameOf(rmgr, info);
                 int row = rows.FindIndex(r => r.Operation == name);
-                OpCodeCount before = row >= 0 ? rows[row] : new OpCodeCount(rmgr, name, 0, 0, 0);
+                OpCodeCount before = row >= 0 ? rows[row] : new OpCodeCount(rmgr, (byte)(info & 0xF0), name, 0, 0, 0);
                 OpCodeCount sum = before with
                 {
                     Records = before.Records + _records[at],
@@ -120,8 +120,8 @@ public sealed class WalcheckReport
     private static string NameOf(Rmgr rmgr, int info) => WalDescription.Identify(rmgr, (byte)info) ?? $"UNKNOWN (0x{info:X2})";
 }
 
-/// <summary>An operation of a resource manager: how often it was met, how many of its pages were compared with images, how many of those differ.</summary>
-public readonly record struct OpCodeCount(Rmgr Rmgr, string Operation, long Records, long Compared, long Mismatches);
+/// <summary>An operation of a resource manager, with its op code in the info byte: how often it was met, how many of its pages were compared with images, how many of those differ.</summary>
+public readonly record struct OpCodeCount(Rmgr Rmgr, byte Op, string Operation, long Records, long Compared, long Mismatches);
 
 /// <summary>The files of a clean stop against what the log makes of the base.</summary>
 public sealed class FileReport

@@ -10,6 +10,9 @@ namespace SharedStorage.Wal.Describe;
 /// </summary>
 public static class WalDescription
 {
+    /// <summary>From here on numbers belong to resource managers that extensions bring (RM_MIN_CUSTOM_ID).</summary>
+    public const Rmgr FirstCustom = (Rmgr)128;
+
     private static readonly Entry[] Table =
     [
         new("XLOG", XlogDescription.Identify, XlogDescription.Describe),
@@ -41,22 +44,27 @@ public static class WalDescription
     /// <summary>The resource managers' names, by their numbers.</summary>
     public static IEnumerable<string> Names => Table.Select(e => e.Name);
 
-    public static string NameOf(Rmgr rmgr) => Table[(int)rmgr].Name;
+    public static string NameOf(Rmgr rmgr) => Of(rmgr).Name;
 
     /// <summary>The operation's name; null when the info byte has none.</summary>
-    public static string? Identify(Rmgr rmgr, byte info) => Table[(int)rmgr].Identify(info);
+    public static string? Identify(Rmgr rmgr, byte info) => Of(rmgr).Identify(info);
+
+    /// <summary>What is known of a resource manager of an extension: its number.</summary>
+    private static Entry Of(Rmgr rmgr) => (int)rmgr < Table.Length
+        ? Table[(int)rmgr]
+        : new($"custom{(int)rmgr:D3}", _ => null, (record, into) => into.Append($"rmid: {(int)record.Rmgr}"));
 
     /// <summary>Appends what the record does, without its blocks.</summary>
-    /// <exception cref="StorageException">The record's body is too short for what it should say.</exception>
+    /// <exception cref="StorageException">The record's body does not fit what it should say.</exception>
     public static void Describe(WalRecord record, StringBuilder into)
     {
         try
         {
-            Table[(int)record.Rmgr].Describe(record, into);
+            Of(record.Rmgr).Describe(record, into);
         }
-        catch (Exception e) when (e is ArgumentException or IndexOutOfRangeException)
+        catch (Exception e) when (WalRecord.IsRejection(e))
         {
-            throw record.Malformed("its body is too short");
+            throw record.Rejected(e);
         }
     }
 

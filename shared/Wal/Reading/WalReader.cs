@@ -310,7 +310,8 @@ public sealed class WalReader : IDisposable
             return $"invalid record length at {start}: wanted {WalRecordHeader.Size}, got {header.TotalLength}";
         }
 
-        if (header.Rmgr > (byte)Rmgr.LogicalMessage)
+        // Those of extensions are records like others: who redoes them must say that it cannot (I10).
+        if (header.Rmgr is > (byte)Rmgr.LogicalMessage and < (byte)Describe.WalDescription.FirstCustom)
         {
             return $"invalid resource manager ID {header.Rmgr} at {start}";
         }
