@@ -92,8 +92,29 @@ public sealed class BtreeIndex
             throw new StorageException($"index \"{Index.Relation.Name}\" already contains data") { SqlState = SqlStates.InternalError };
         }
 
+        BtreeSorter sorter = Sorted(rows, out bool anyDead);
+        if (unique)
+        {
+            CheckUnique(sorter, constraintName);
+        }
+
+        new BtreeBuilder(Writer, Inserter.Tuples, tx.XidOrInvalid).Build(sorter, deduplicate: !unique && !anyDead);
+    }
+
+    /// <summary>The places of rows in the order that the index has (CLUSTER); the index itself is not looked at.</summary>
+    public IEnumerable<Tid> Order(IEnumerable<BtreeBuildRow> rows)
+    {
+        BtreeSorter sorter = Sorted(rows, out _);
+        for (int i = 0; i < sorter.Count; i++)
+        {
+            yield return sorter[i].RawTid;
+        }
+    }
+
+    private BtreeSorter Sorted(IEnumerable<BtreeBuildRow> rows, out bool anyDead)
+    {
         var sorter = new BtreeSorter(Schema, Inserter.Tuples);
-        bool anyDead = false;
+        anyDead = false;
         var values = new Datum[Schema.ColumnCount];
         foreach (BtreeBuildRow row in rows)
         {
@@ -107,12 +128,7 @@ public sealed class BtreeIndex
         }
 
         sorter.Sort();
-        if (unique)
-        {
-            CheckUnique(sorter, constraintName);
-        }
-
-        new BtreeBuilder(Writer, Inserter.Tuples, tx.XidOrInvalid).Build(sorter, deduplicate: !unique && !anyDead);
+        return sorter;
     }
 
     /// <summary>Removes the entries whose place is dead, and deletes pages that are empty then (btbulkdelete). May be called several times in a vacuum.</summary>

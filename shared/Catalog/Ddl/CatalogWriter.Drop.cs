@@ -152,7 +152,8 @@ public sealed partial class CatalogWriter
     {
         if (address.Part != 0)
         {
-            throw PgException.NotSupported("DROP COLUMN");
+            RemoveColumn(address.Id, (short)address.Part);
+            return;
         }
 
         (PgClass row, Tid tid) = Get(SystemCatalogs.Class, address.Id);

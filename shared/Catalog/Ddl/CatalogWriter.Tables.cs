@@ -110,7 +110,9 @@ public sealed partial class CatalogWriter
     }
 
     /// <summary>The TOAST table and its index, if rows can be longer than a quarter of a page (needs_toast_table).</summary>
-    private void CreateToastTable(Oid table)
+    /// <param name="table">The table.</param>
+    /// <param name="options">Storage parameters of the TOAST table.</param>
+    internal void CreateToastTable(Oid table, string[]? options = null)
     {
         (PgClass row, Tid tid) = Get(SystemCatalogs.Class, table);
         if (row.RelToastRelId.IsValid || !ToastNeed.NeedsToast(View.GetRelation(table).Desc))
@@ -121,7 +123,7 @@ public sealed partial class CatalogWriter
         string name = string.Create(CultureInfo.InvariantCulture, $"pg_toast_{table.Value}");
         var schema = new Oid(PgOids.ToastNamespace);
         PgAttribute[] columns = [.. ToastTables.Desc.Attributes.ToArray().Select(AttributeRows.FromDescription)];
-        Oid toast = CreateRelation(name, schema, row.RelTablespace, 't', columns, null, withType: false, row.RelOwner);
+        Oid toast = CreateRelation(name, schema, row.RelTablespace, 't', columns, options, withType: false, row.RelOwner);
         NextCommand();
         Oid index = CreateIndexRows(new NewIndex
         {

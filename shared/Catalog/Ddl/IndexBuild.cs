@@ -10,8 +10,8 @@ using SharedStorage.Transactions;
 namespace SharedStorage.Catalog.Ddl;
 
 /// <summary>
-/// Fills a new index from its table (heapam_index_build_range_scan): the rows that a snapshot of now sees, each under the place of its update chain's root,
-/// where an index scan looks for it. A snapshot older than the index must not use it; it does not see it in its own catalogs.
+/// Fills a new index from its table (heapam_index_build_range_scan): all versions that some snapshot may see, each under the place of its update chain's root,
+/// where an index scan looks for it.
 /// </summary>
 internal static class IndexBuild
 {
@@ -23,43 +23,57 @@ internal static class IndexBuild
             throw PgException.NotSupported("an index on expressions or with a predicate");
         }
 
-        double rows = 0;
-        using Snapshot snapshot = tx.TakeSnapshot();
-        new BtreeIndex(engine, index).Build(tx, Entries(), index.IsUnique, index.Relation.Name);
-        return rows;
+        double count = 0;
+        Lsn horizon = engine.Transactions.Horizon;
+        new BtreeIndex(engine, index).BuildRows(tx, Rows(engine, tx, table, index, expressions, horizon, () => count++), index.IsUnique, index.Relation.Name);
+        return count;
+    }
 
-        IEnumerable<(Datum[] Values, Tid Tid)> Entries()
+    /// <summary>
+    /// What the index is to have: each version under its chain's root. Of an updated chain only the last version goes in; older ones have the same key, as
+    /// another key would have ended the chain.
+    /// </summary>
+    internal static IEnumerable<BtreeBuildRow> Rows(
+        StorageEngine engine, Transaction tx, Relation table, IndexInfo index, IIndexExpressions? expressions, Lsn horizon, Action counted)
+    {
+        var row = new Datum[table.Desc.Count];
+        var roots = new ushort[HeapPage.MaxItems + 1];
+        BlockNumber rootsOf = BlockNumber.Invalid;
+        using var scan = new HeapVersionScan(engine, table, tx, horizon);
+        while (scan.MoveNext())
         {
-            var row = new Datum[table.Desc.Count];
-            var roots = new ushort[HeapPage.MaxItems + 1];
-            BlockNumber rootsOf = BlockNumber.Invalid;
-            using HeapScan scan = new HeapTable(engine, table).Scan(snapshot);
-            while (scan.Next(row))
+            if (scan.IsAlive)
             {
-                rows++;
-                if (expressions is not null && index.HasPredicate && !expressions.Accepts(row))
-                {
-                    continue;
-                }
-
-                Tid tid = scan.Tid;
-                if (scan.Header.IsHeapOnly)
-                {
-                    if (tid.Block != rootsOf)
-                    {
-                        FindRoots(engine, table.Node, tid.Block, roots);
-                        rootsOf = tid.Block;
-                    }
-
-                    tid = new Tid(tid.Block, roots[tid.Offset]);
-                }
-
-                yield return (Values(table, index, expressions, row), tid);
+                counted();
             }
+            else if (scan.Header.IsHotUpdated)
+            {
+                continue;
+            }
+
+            scan.Read(row);
+            if (expressions is not null && index.HasPredicate && !expressions.Accepts(row))
+            {
+                continue;
+            }
+
+            Tid tid = scan.Tid;
+            if (scan.Header.IsHeapOnly)
+            {
+                if (tid.Block != rootsOf)
+                {
+                    FindRoots(engine, table.Node, tid.Block, roots);
+                    rootsOf = tid.Block;
+                }
+
+                tid = new Tid(tid.Block, roots[tid.Offset]);
+            }
+
+            yield return new BtreeBuildRow(Values(table, index, expressions, row, scan.IsAlive), tid, scan.IsAlive);
         }
     }
 
-    private static Datum[] Values(Relation table, IndexInfo index, IIndexExpressions? expressions, Datum[] row)
+    internal static Datum[] Values(Relation table, IndexInfo index, IIndexExpressions? expressions, Datum[] row, bool isAlive)
     {
         var values = new Datum[index.Columns.Count];
         Datum[] computed = [];
@@ -74,7 +88,7 @@ internal static class IndexBuild
         {
             short column = index.Columns[i].HeapAttribute;
             values[i] = column == 0 ? computed[next++] : row[column - 1];
-            if (index.IsPrimary && i < index.KeyCount && values[i].IsNull)
+            if (isAlive && index.IsPrimary && i < index.KeyCount && values[i].IsNull)
             {
                 string name = table.Desc[column - 1].Name;
                 throw new PgException(SqlStates.NotNullViolation, $"column \"{name}\" of relation \"{table.Name}\" contains null values")

@@ -58,6 +58,33 @@ public sealed partial class Analyzer(AnalyzeContext context)
         return ResolveUnknown(TransformExpr(scope, expression));
     }
 
+    /// <summary>The value of a column in its new type: by USING, else by an assignment cast (ALTER COLUMN TYPE).</summary>
+    /// <exception cref="PgException">42804.</exception>
+    public Expr AnalyzeConversion(Pg.Node? transform, Access.Relation table, short column, Oid type, int typmod)
+    {
+        var scope = new Scope(new Query(), null) { Clause = ClauseKind.IndexExpression };
+        AddRelation(scope, table, null, table.Name, true);
+        string name = table.Desc[column - 1].Name;
+        Expr value = TransformExpr(scope, transform ?? new Pg.Node { ColumnRef = new Pg.ColumnRef { Fields = { new Pg.Node { String = new Pg.String { Sval = name } } }, Location = -1 } });
+        if (CoerceTo(value, type, typmod, CoercionContext.Assignment, CallForm.ImplicitCast, -1) is { } converted)
+        {
+            return converted;
+        }
+
+        string typeName = TypeNames.Format(Catalog, type, typmod, _context.SearchPath);
+        throw transform is null
+            ? _context.Error(SqlStates.DatatypeMismatch, $"column \"{name}\" cannot be cast automatically to type {FormatType(type)}", -1,
+                $"You might need to specify \"USING {TypeNames.Quote(name)}::{typeName}\".")
+            : _context.Error(SqlStates.DatatypeMismatch, $"result of USING clause for column \"{name}\" cannot be cast automatically to type {FormatType(type)}", -1,
+                "You might need to add an explicit cast.");
+    }
+
+    /// <summary>A stored default in the column's new type.</summary>
+    /// <exception cref="PgException">42804.</exception>
+    public Expr ConvertDefault(Expr value, Oid type, int typmod, string column) =>
+        CoerceTo(value, type, typmod, CoercionContext.Assignment, CallForm.ImplicitCast, -1)
+            ?? throw _context.Error(SqlStates.DatatypeMismatch, $"default for column \"{column}\" cannot be cast automatically to type {FormatType(type)}", -1);
+
     private Query AnalyzeStatement(Pg.Node statement, Scope? parent)
     {
         System.Runtime.CompilerServices.RuntimeHelpers.EnsureSufficientExecutionStack();

@@ -17,88 +17,9 @@ using Pg = PgQuery;
 
 namespace SharedStorage.Sql.Commands;
 
-/// <summary>ALTER TABLE and constraints.</summary>
+/// <summary>Constraints (tablecmds.c).</summary>
 internal sealed partial class CommandRunner
 {
-    private string AlterTable(Pg.AlterTableStmt s)
-    {
-        if (s.Objtype != Pg.ObjectType.ObjectTable)
-        {
-            throw PgException.NotSupported("ALTER of other objects than tables");
-        }
-
-        PgClass? table = Session.Resolve(catalog =>
-        {
-            Analyzer analyzer = Session.NewAnalyzer(catalog, Source);
-            PgClass? row = s.MissingOk ? analyzer.FindRelation(s.Relation) : analyzer.ResolveRelation(s.Relation);
-            if (row is null)
-            {
-                Session.SendNotice("NOTICE", SqlStates.SuccessfulCompletion, $"relation \"{s.Relation.Relname}\" does not exist, skipping");
-                return null;
-            }
-
-            if (row.RelKind != 'r')
-            {
-                throw row.RelKind == 'p' ? PgException.NotSupported("a partitioned table") : new PgException(SqlStates.WrongObjectType, $"\"{row.RelName}\" is not a table");
-            }
-
-            bool onlyForeignKeys = s.Cmds.All(c => c.AlterTableCmd is { Subtype: Pg.AlterTableType.AtAddConstraint, Def.Constraint.Contype: Pg.ConstrType.ConstrForeign });
-            Session.LockRelation(catalog, row.Oid, onlyForeignKeys ? LockMode.ShareRowExclusive : LockMode.AccessExclusive);
-            return row;
-        });
-        if (table is not null)
-        {
-            Session.ChangeCatalogs(writer =>
-            {
-                foreach (Pg.AlterTableCmd command in s.Cmds.Select(c => c.AlterTableCmd))
-                {
-                    RunAlter(writer, table, command);
-                }
-
-                return true;
-            });
-        }
-
-        return "ALTER TABLE";
-    }
-
-    private void RunAlter(CatalogWriter writer, PgClass table, Pg.AlterTableCmd command)
-    {
-        SessionCatalog catalog = Session.Refresh(writer);
-        Relation relation = catalog.Relation(table.Oid)!;
-        switch (command.Subtype)
-        {
-            case Pg.AlterTableType.AtAddConstraint:
-                AddConstraints(writer, table.Oid, [(command.Def.Constraint, null)]);
-                break;
-            case Pg.AlterTableType.AtSetNotNull:
-                short column = ColumnNumber(relation, command.Name);
-                CheckNoNulls(relation, [column]);
-                writer.SetNotNull(table.Oid, column);
-                break;
-            case Pg.AlterTableType.AtColumnDefault when command.Def is not null:
-                short number = ColumnNumber(relation, command.Name);
-                TupleAttribute a = relation.Desc[number - 1];
-                if (a.HasDefault)
-                {
-                    throw PgException.NotSupported("replacing a default");
-                }
-
-                if (Default(catalog, Session.NewAnalyzer(catalog, Source), command.Def, a.TypeId, a.TypeModifier, a.Name) is { } value)
-                {
-                    writer.StoreDefault(table.Oid, number, value);
-                }
-
-                break;
-            case Pg.AlterTableType.AtDropConstraint:
-                DropConstraint(writer, catalog, table, command);
-                break;
-            default:
-                string name = command.Subtype.ToString();
-                throw PgException.NotSupported($"ALTER TABLE {string.Concat(name[2..].Select((c, i) => i > 0 && char.IsUpper(c) ? " " + c : c.ToString())).ToUpperInvariant()}");
-        }
-    }
-
     private void DropConstraint(CatalogWriter writer, SessionCatalog catalog, PgClass table, Pg.AlterTableCmd command)
     {
         PgConstraint? c = catalog.Constraints(table.Oid).FirstOrDefault(x => x.ConName == command.Name);
@@ -194,9 +115,11 @@ internal sealed partial class CommandRunner
         (ExecContext context, ExprCompiler compiler, Snapshot snapshot) = Session.NewExecution();
         using (snapshot)
         {
+            // The rows of now, whatever the transaction's own snapshot is.
+            using Snapshot now = Session.Tx.TakeSnapshot();
             var slot = new Slot { Values = new Datum[relation.Desc.Count] };
             Evaluator test = compiler.Compile(condition, TableWriter.RowEnv(relation, slot));
-            using HeapScan scan = new HeapTable(context.Engine, relation).Scan(snapshot);
+            using HeapScan scan = new HeapTable(context.Engine, relation).Scan(now);
             while (scan.Next(slot.Values))
             {
                 context.Cancel.Check();
@@ -218,8 +141,9 @@ internal sealed partial class CommandRunner
         (ExecContext context, ExprCompiler _, Snapshot snapshot) = Session.NewExecution();
         using (snapshot)
         {
+            using Snapshot now = Session.Tx.TakeSnapshot();
             var row = new Datum[relation.Desc.Count];
-            using HeapScan scan = new HeapTable(context.Engine, relation).Scan(snapshot);
+            using HeapScan scan = new HeapTable(context.Engine, relation).Scan(now);
             while (scan.Next(row))
             {
                 context.Cancel.Check();

@@ -284,10 +284,11 @@ internal sealed partial class CommandRunner
         (ExecContext context, ExprCompiler compiler, Snapshot snapshot) = Session.NewExecution();
         using (snapshot)
         {
+            using Snapshot now = Session.Tx.TakeSnapshot();
             Types.PgType[] types = [.. referenced.Select(r => compiler.TypeOf(parent.Desc[r - 1].TypeId))];
             var keys = new HashSet<Datum[]>(new KeyComparer(types));
             var row = new Datum[parent.Desc.Count];
-            using (HeapScan scan = new HeapTable(context.Engine, parent).Scan(snapshot))
+            using (HeapScan scan = new HeapTable(context.Engine, parent).Scan(now))
             {
                 scan.Wanted = Wanted(parent, referenced);
                 while (scan.Next(row))
@@ -299,7 +300,7 @@ internal sealed partial class CommandRunner
 
             row = new Datum[child.Desc.Count];
             var key = new Datum[columns.Length];
-            using HeapScan rows = new HeapTable(context.Engine, child).Scan(snapshot);
+            using HeapScan rows = new HeapTable(context.Engine, child).Scan(now);
             rows.Wanted = Wanted(child, columns);
             while (rows.Next(row))
             {

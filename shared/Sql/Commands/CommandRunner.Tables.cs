@@ -29,6 +29,15 @@ internal sealed partial class CommandRunner
                 return true;
             }
 
+            // A plan of the statement may run again: what is written into it is written into a copy.
+            s = s.Clone();
+            List<(Oid Sequence, string Column)> serials = MakeSerials(writer, schema, name, s.TableElts.Where(e => e.NodeCase == Pg.Node.NodeOneofCase.ColumnDef).Select(e => e.ColumnDef));
+            if (serials.Count > 0)
+            {
+                catalog = Session.Refresh(writer);
+                analyzer = Session.NewAnalyzer(catalog, Source);
+            }
+
             var constraints = new List<(Pg.Constraint Constraint, string? Column)>();
             var columns = new List<NewColumn>();
             foreach (Pg.Node element in s.TableElts)
@@ -58,6 +67,11 @@ internal sealed partial class CommandRunner
             });
             Session.NoteNewFiles(table);
             AddConstraints(writer, table, constraints);
+            foreach ((Oid sequence, string column) in serials)
+            {
+                writer.SetSequenceOwner(sequence, table, (short)(columns.FindIndex(c => c.Name == column) + 1));
+            }
+
             return true;
         });
         return "CREATE TABLE";
@@ -91,12 +105,6 @@ internal sealed partial class CommandRunner
 
     private NewColumn Column(SessionCatalog catalog, Analyzer analyzer, Pg.ColumnDef c, List<(Pg.Constraint, string?)> constraints)
     {
-        string written = c.TypeName.Names.Count == 1 ? Text(c.TypeName.Names[0]) : "";
-        if (written is "serial" or "serial4" or "bigserial" or "serial8" or "smallserial" or "serial2")
-        {
-            throw PgException.NotSupported($"type {written}");
-        }
-
         (Oid type, int typmod) = analyzer.ResolveType(c.TypeName);
         PgType row = catalog.Type(type)!;
         if (row.TypType == 'p')
@@ -248,16 +256,6 @@ internal sealed partial class CommandRunner
         }
     }
 
-    private static string DropTag(Pg.ObjectType type) => type switch
-    {
-        Pg.ObjectType.ObjectTable => "DROP TABLE",
-        Pg.ObjectType.ObjectIndex => "DROP INDEX",
-        Pg.ObjectType.ObjectSchema => "DROP SCHEMA",
-        Pg.ObjectType.ObjectView => "DROP VIEW",
-        Pg.ObjectType.ObjectSequence => "DROP SEQUENCE",
-        _ => "DROP " + type.ToString()["Object".Length..].ToUpperInvariant(),
-    };
-
     private string Drop(Pg.DropStmt s)
     {
         if (s.Concurrent)
@@ -265,12 +263,13 @@ internal sealed partial class CommandRunner
             throw PgException.NotSupported("DROP INDEX CONCURRENTLY");
         }
 
-        string tag = DropTag(s.RemoveType);
+        string tag = CommandTags.Of(new Pg.Node { DropStmt = s });
         (char kind, string noun) = s.RemoveType switch
         {
             Pg.ObjectType.ObjectTable => ('r', "table"),
             Pg.ObjectType.ObjectIndex => ('i', "index"),
             Pg.ObjectType.ObjectView => ('v', "view"),
+            Pg.ObjectType.ObjectSequence => ('S', "sequence"),
             Pg.ObjectType.ObjectSchema => ('n', "schema"),
             _ => throw PgException.NotSupported(tag),
         };

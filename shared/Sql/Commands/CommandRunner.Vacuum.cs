@@ -18,6 +18,7 @@ internal sealed partial class CommandRunner
     {
         public bool Vacuum { get; init; }
         public bool Analyze { get; set; }
+        public bool Full { get; set; }
         public bool Verbose { get; set; }
         public bool SkipLocked { get; set; }
         public bool ProcessToast { get; set; } = true;
@@ -27,7 +28,6 @@ internal sealed partial class CommandRunner
     private string Vacuum(Pg.VacuumStmt s)
     {
         string command = s.IsVacuumcmd ? "VACUUM" : "ANALYZE";
-        Session.CheckWritable(command);
         VacuumOptions options = ReadOptions(s);
         if (options.Vacuum)
         {
@@ -42,7 +42,14 @@ internal sealed partial class CommandRunner
             if (options.Vacuum)
             {
                 Session.NextTransaction();
-                VacuumTable(table.Oid, options, s.Rels.Count > 0);
+                if (options.Full)
+                {
+                    VacuumFull(table.Oid, options);
+                }
+                else
+                {
+                    VacuumTable(table.Oid, options, s.Rels.Count > 0);
+                }
             }
 
             if (options.Analyze && table.RelKind is 'r' or 'm')
@@ -75,9 +82,10 @@ internal sealed partial class CommandRunner
                 || (SessionSettings.ParseBool(text) ?? throw new PgException(SqlStates.SyntaxError, $"{o.Defname} requires a Boolean value"));
             switch (o.Defname)
             {
-                case "full" when on:
-                    throw PgException.NotSupported("VACUUM FULL");
-                case "full" or "parallel":
+                case "full":
+                    result.Full = on;
+                    break;
+                case "parallel":
                     break;
                 case "freeze":
                     result.Heap = result.Heap with { Freeze = on };

@@ -17,52 +17,35 @@ internal sealed partial class CommandRunner(SqlSession session, SourceText sourc
     /// <summary>Runs the command and gives its tag.</summary>
     public string Run(Pg.Node tree)
     {
-        switch (tree.NodeCase)
+        string tag = CommandTags.Of(tree);
+        bool writes = tree.NodeCase is not Pg.Node.NodeOneofCase.CopyStmt || tree.CopyStmt.IsFrom;
+        if (writes && CommandTags.IsRefusedByRecovery(tree))
         {
-            case Pg.Node.NodeOneofCase.CreateStmt:
-                Session.CheckWritable("CREATE TABLE");
-                return CreateTable(tree.CreateStmt);
-            case Pg.Node.NodeOneofCase.CreateTableAsStmt:
-                Session.CheckWritable("CREATE TABLE AS");
-                throw PgException.NotSupported("CREATE TABLE AS");
-            case Pg.Node.NodeOneofCase.IndexStmt:
-                Session.CheckWritable("CREATE INDEX");
-                return CreateIndex(tree.IndexStmt);
-            case Pg.Node.NodeOneofCase.CreateSchemaStmt:
-                Session.CheckWritable("CREATE SCHEMA");
-                return CreateSchema(tree.CreateSchemaStmt);
-            case Pg.Node.NodeOneofCase.AlterTableStmt:
-                Session.CheckWritable("ALTER TABLE");
-                return AlterTable(tree.AlterTableStmt);
-            case Pg.Node.NodeOneofCase.DropStmt:
-                Session.CheckWritable(DropTag(tree.DropStmt.RemoveType));
-                return Drop(tree.DropStmt);
-            case Pg.Node.NodeOneofCase.TruncateStmt:
-                Session.CheckWritable("TRUNCATE TABLE");
-                return Truncate(tree.TruncateStmt);
-            case Pg.Node.NodeOneofCase.CommentStmt:
-                Session.CheckWritable("COMMENT");
-                return Comment(tree.CommentStmt);
-            case Pg.Node.NodeOneofCase.CopyStmt:
-                return Copy(tree.CopyStmt);
-            case Pg.Node.NodeOneofCase.VacuumStmt:
-                return Vacuum(tree.VacuumStmt);
-            default:
-                if (Session.Node.IsReader)
-                {
-                    Session.CheckWritable(Name(tree));
-                }
-
-                throw PgException.NotSupported(Name(tree));
+            Session.CheckWriter(tag);
         }
-    }
 
-    private static string Name(Pg.Node tree)
-    {
-        // "CreateSeqStmt" reads as "CREATE SEQ".
-        string name = tree.NodeCase.ToString();
-        name = name.EndsWith("Stmt", StringComparison.Ordinal) ? name[..^4] : name;
-        return string.Concat(name.Select((c, i) => i > 0 && char.IsUpper(c) ? " " + c : c.ToString())).ToUpperInvariant();
+        if (writes && tree.NodeCase is not (Pg.Node.NodeOneofCase.CopyStmt or Pg.Node.NodeOneofCase.DoStmt or Pg.Node.NodeOneofCase.CallStmt or Pg.Node.NodeOneofCase.LoadStmt))
+        {
+            Session.CheckWritable(tag);
+        }
+
+        return tree.NodeCase switch
+        {
+            Pg.Node.NodeOneofCase.CreateStmt => CreateTable(tree.CreateStmt),
+            Pg.Node.NodeOneofCase.CreateSeqStmt => CreateSequence(tree.CreateSeqStmt),
+            Pg.Node.NodeOneofCase.IndexStmt => CreateIndex(tree.IndexStmt),
+            Pg.Node.NodeOneofCase.CreateSchemaStmt => CreateSchema(tree.CreateSchemaStmt),
+            Pg.Node.NodeOneofCase.AlterTableStmt => AlterTable(tree.AlterTableStmt),
+            Pg.Node.NodeOneofCase.RenameStmt => Rename(tree.RenameStmt),
+            Pg.Node.NodeOneofCase.DropStmt => Drop(tree.DropStmt),
+            Pg.Node.NodeOneofCase.TruncateStmt => Truncate(tree.TruncateStmt),
+            Pg.Node.NodeOneofCase.CommentStmt => Comment(tree.CommentStmt),
+            Pg.Node.NodeOneofCase.CopyStmt => Copy(tree.CopyStmt),
+            Pg.Node.NodeOneofCase.VacuumStmt => Vacuum(tree.VacuumStmt),
+            Pg.Node.NodeOneofCase.ReindexStmt => Reindex(tree.ReindexStmt),
+            Pg.Node.NodeOneofCase.ClusterStmt => Cluster(tree.ClusterStmt),
+            _ => throw PgException.NotSupported(tag),
+        };
     }
 
     private PgException Error(string state, string message, int location, string? detail = null, string? hint = null) =>
@@ -157,7 +140,7 @@ internal sealed partial class CommandRunner(SqlSession session, SourceText sourc
             Catalog.Ddl.ObjectAddress address;
             switch (s.Objtype)
             {
-                case Pg.ObjectType.ObjectTable or Pg.ObjectType.ObjectIndex or Pg.ObjectType.ObjectView:
+                case Pg.ObjectType.ObjectTable or Pg.ObjectType.ObjectIndex or Pg.ObjectType.ObjectView or Pg.ObjectType.ObjectSequence:
                     address = Catalog.Ddl.ObjectAddress.Relation(FindRelation(catalog, name).Oid);
                     break;
                 case Pg.ObjectType.ObjectColumn:

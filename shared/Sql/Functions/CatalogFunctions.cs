@@ -63,6 +63,7 @@ internal static class CatalogFunctions
         t.F1("pg_get_function_arguments", static (a, c) => Text(c.Catalogs.FunctionArgumentText(a.Oid, identity: false)));
         t.F1("pg_get_function_identity_arguments", static (a, c) => Text(c.Catalogs.FunctionArgumentText(a.Oid, identity: true)));
         t.F1("pg_get_function_result", static (a, c) => Text(c.Catalogs.FunctionResultText(a.Oid)));
+        t.F1("pg_get_function_sqlbody", static (a, c) => Text(c.Catalogs.FunctionBodyText(a.Oid)));
         t.F1("pg_get_statisticsobjdef", static (a, c) => Text(c.Catalogs.StatisticsDefinition(a.Oid, columnsOnly: false)));
         t.F1("pg_get_statisticsobjdef_columns", static (a, c) => Text(c.Catalogs.StatisticsDefinition(a.Oid, columnsOnly: true)));
         t.F1("pg_get_partkeydef", static (a, c) => Text(c.Catalogs.PartitionKeyDefinition(a.Oid)));

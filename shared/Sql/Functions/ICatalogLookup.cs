@@ -86,6 +86,9 @@ public interface ICatalogLookup
     string? FunctionDefinition(Oid function) => throw PgException.NotSupported("pg_get_functiondef()");
     string? FunctionArgumentText(Oid function, bool identity) => throw PgException.NotSupported("pg_get_function_arguments()");
     string? FunctionResultText(Oid function) => throw PgException.NotSupported("pg_get_function_result()");
+
+    /// <summary>The body of a function in standard SQL form; null when it has none.</summary>
+    string? FunctionBodyText(Oid function) => throw PgException.NotSupported("pg_get_function_sqlbody()");
     string? StatisticsDefinition(Oid statistics, bool columnsOnly) => throw PgException.NotSupported("pg_get_statisticsobjdef()");
     string? PartitionKeyDefinition(Oid table) => null;
 
@@ -99,6 +102,7 @@ public interface ICatalogLookup
     long? TableSize(Oid relation, bool withIndexes) => throw PgException.NotSupported("pg_table_size()");
     long? IndexesSize(Oid relation) => throw PgException.NotSupported("pg_indexes_size()");
     long? DatabaseSize(Oid database) => throw PgException.NotSupported("pg_database_size()");
+    long? TablespaceSize(Oid tablespace) => throw PgException.NotSupported("pg_tablespace_size()");
     uint? RelationFileNode(Oid relation) => throw PgException.NotSupported("pg_relation_filenode()");
     string? RelationFilePath(Oid relation) => throw PgException.NotSupported("pg_relation_filepath()");
 

@@ -130,6 +130,7 @@ internal static class SystemFunctions
         t.F1("pg_database_size_name", static (a, c) => Size(c.Catalogs.DatabaseSize(
             c.Catalogs.FindDatabase(NameOf(a)) ?? throw new PgException(SqlStates.InvalidCatalogName, $"database \"{NameOf(a)}\" does not exist"))));
         t.F1("pg_relation_filenode", static (a, c) => c.Catalogs.RelationFileNode(a.Oid) is { } n ? Datum.FromUInt32(n) : Datum.Null);
+        t.F1("pg_tablespace_size_oid", static (a, c) => Size(c.Catalogs.TablespaceSize(a.Oid)));
         t.F1("pg_relation_filepath", static (a, c) => c.Catalogs.RelationFilePath(a.Oid) is { } p ? Datum.FromText(p) : Datum.Null);
         t.F1("pg_size_pretty", static (a, _) => Datum.FromText(SizePretty.Format(a.Int64)));
         t.F1("pg_size_pretty_numeric", static (a, _) => Datum.FromText(SizePretty.Format(NumericFunctions.Read(a))));

@@ -9,7 +9,7 @@ namespace SharedStorage.Sql.Session;
 /// <summary>Definitions of objects as SQL text (ruleutils.c).</summary>
 internal sealed partial class CatalogFunctions
 {
-    private Deparser NewDeparser(Relation? table, bool pretty) => new(Catalog, session, Path, table, pretty);
+    private Deparser NewDeparser(Relation? table, bool pretty) => new(Catalog, session, SearchPath, table, pretty);
 
     public string? DeparseExpression(string nodeTree, Oid relation, bool pretty)
     {
@@ -20,7 +20,7 @@ internal sealed partial class CatalogFunctions
 
     private string QualifiedName(PgClass row)
     {
-        bool visible = Path.Select(s => Catalog.ClassByName(row.RelName, s)).FirstOrDefault(c => c is not null)?.Oid == row.Oid;
+        bool visible = SearchPath.Select(s => Catalog.ClassByName(row.RelName, s)).FirstOrDefault(c => c is not null)?.Oid == row.Oid;
         string name = TypeNames.Quote(row.RelName);
         return visible ? name : $"{TypeNames.Quote(SchemaName(row.RelNamespace))}.{name}";
     }
@@ -97,7 +97,7 @@ internal sealed partial class CatalogFunctions
         string result = "";
         if (row.IndCollation[i].IsValid && row.IndCollation[i] != collation && Catalog.Collation(row.IndCollation[i]) is { } c)
         {
-            result += $" COLLATE {(Path.Contains(c.CollNamespace) ? "" : TypeNames.Quote(SchemaName(c.CollNamespace)) + ".")}{TypeNames.Quote(c.CollName)}";
+            result += $" COLLATE {(SearchPath.Contains(c.CollNamespace) ? "" : TypeNames.Quote(SchemaName(c.CollNamespace)) + ".")}{TypeNames.Quote(c.CollName)}";
         }
 
         if (Catalog.OpClass(row.IndClass[i]) is { } opclass && !opclass.OpcDefault)
@@ -160,12 +160,15 @@ internal sealed partial class CatalogFunctions
         if (p.ProArgModes is { } modes && modes.Contains('t'))
         {
             IEnumerable<string> columns = modes.Select((m, i) => (m, i)).Where(x => x.m == 't')
-                .Select(x => $"{TypeNames.Quote(p.ProArgNames![x.i])} {TypeNames.Format(Catalog, p.ProAllArgTypes![x.i], -1, Path)}");
+                .Select(x => $"{TypeNames.Quote(p.ProArgNames![x.i])} {TypeNames.Format(Catalog, p.ProAllArgTypes![x.i], -1, SearchPath)}");
             return $"TABLE({string.Join(", ", columns)})";
         }
 
-        return (p.ProRetSet ? "SETOF " : "") + TypeNames.Format(Catalog, p.ProRetType, -1, Path);
+        return (p.ProRetSet ? "SETOF " : "") + TypeNames.Format(Catalog, p.ProRetType, -1, SearchPath);
     }
+
+    public string? FunctionBodyText(Oid function) =>
+        Catalog.Proc(function)?.ProSqlBody is null ? null : throw PgException.NotSupported("pg_get_function_sqlbody() of a function in standard SQL form");
 
     public string? FunctionArgumentText(Oid function, bool identity)
     {
@@ -192,7 +195,7 @@ internal sealed partial class CatalogFunctions
             string prefix = mode switch { 'o' => "OUT ", 'b' => "INOUT ", 'v' => "VARIADIC ", _ => "" };
             int at = inputs - 1 - (p.ProNArgs - defaults.Count);
             string value = input && at >= 0 && at < defaults.Count ? $" DEFAULT {NewDeparser(null, false).Write(defaults[at])}" : "";
-            parts.Add(prefix + name + TypeNames.Format(Catalog, all[i], -1, Path) + value);
+            parts.Add(prefix + name + TypeNames.Format(Catalog, all[i], -1, SearchPath) + value);
         }
 
         return string.Join(", ", parts);

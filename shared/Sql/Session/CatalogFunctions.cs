@@ -12,13 +12,13 @@ namespace SharedStorage.Sql.Session;
 internal sealed partial class CatalogFunctions(SqlSession session) : ICatalogLookup
 {
     private SessionCatalog Catalog => session.CurrentCatalog ?? throw new InvariantException("SQL", "a function asks the catalogs outside of a statement");
-    private IReadOnlyList<Oid> Path => session.SearchPath(Catalog.View);
+    private IReadOnlyList<Oid> SearchPath => session.SearchPath(Catalog.View);
 
     private IEnumerable<Oid> Schemas(IReadOnlyList<string> name)
     {
         if (name.Count == 1)
         {
-            return Path;
+            return SearchPath;
         }
 
         return Catalog.SchemaByName(name[^2]) is { } schema ? [schema.Oid]
@@ -50,7 +50,7 @@ internal sealed partial class CatalogFunctions(SqlSession session) : ICatalogLoo
             return null;
         }
 
-        return new CatalogName(SchemaName(row.RelNamespace), row.RelName, Path.Select(s => Catalog.ClassByName(row.RelName, s)).FirstOrDefault(c => c is not null)?.Oid == id);
+        return new CatalogName(SchemaName(row.RelNamespace), row.RelName, SearchPath.Select(s => Catalog.ClassByName(row.RelName, s)).FirstOrDefault(c => c is not null)?.Oid == id);
     }
 
     private string SchemaName(Oid schema) => Catalog.Schema(schema)?.NspName ?? "";
@@ -64,7 +64,7 @@ internal sealed partial class CatalogFunctions(SqlSession session) : ICatalogLoo
             return null;
         }
 
-        bool visible = Path.Select(s => Catalog.TypeByName(t.TypName, s)).FirstOrDefault(x => x is not null)?.Oid == id;
+        bool visible = SearchPath.Select(s => Catalog.TypeByName(t.TypName, s)).FirstOrDefault(x => x is not null)?.Oid == id;
         return new TypeInfo
         {
             Id = id,
@@ -115,7 +115,7 @@ internal sealed partial class CatalogFunctions(SqlSession session) : ICatalogLoo
         }
 
         // Found by its bare name: no function of that name and arguments lies earlier on the path.
-        Oid? first = Path.SelectMany(s => Catalog.ProcsByName(p.ProName).Where(x => x.ProNamespace == s && x.ProArgTypes.AsSpan().SequenceEqual(p.ProArgTypes))).FirstOrDefault()?.Oid;
+        Oid? first = SearchPath.SelectMany(s => Catalog.ProcsByName(p.ProName).Where(x => x.ProNamespace == s && x.ProArgTypes.AsSpan().SequenceEqual(p.ProArgTypes))).FirstOrDefault()?.Oid;
         return new CatalogName(SchemaName(p.ProNamespace), p.ProName, first == id);
     }
 
@@ -127,7 +127,7 @@ internal sealed partial class CatalogFunctions(SqlSession session) : ICatalogLoo
         return [.. Catalog.OperatorsByName(name[^1]).Where(o => schemas.Contains(o.OprNamespace)).Select(o => o.Oid)];
     }
 
-    public CatalogName? OperatorName(Oid id) => Catalog.Operator(id) is { } o ? new CatalogName(SchemaName(o.OprNamespace), o.OprName, Path.Contains(o.OprNamespace)) : null;
+    public CatalogName? OperatorName(Oid id) => Catalog.Operator(id) is { } o ? new CatalogName(SchemaName(o.OprNamespace), o.OprName, SearchPath.Contains(o.OprNamespace)) : null;
     public (Oid Left, Oid Right) OperatorArguments(Oid id) => Catalog.Operator(id) is { } o ? (o.OprLeft, o.OprRight) : default;
 
     public Oid? FindCollation(IReadOnlyList<string> name)
@@ -143,7 +143,7 @@ internal sealed partial class CatalogFunctions(SqlSession session) : ICatalogLoo
         return null;
     }
 
-    public CatalogName? CollationName(Oid id) => Catalog.Collation(id) is { } c ? new CatalogName(SchemaName(c.CollNamespace), c.CollName, Path.Contains(c.CollNamespace)) : null;
+    public CatalogName? CollationName(Oid id) => Catalog.Collation(id) is { } c ? new CatalogName(SchemaName(c.CollNamespace), c.CollName, SearchPath.Contains(c.CollNamespace)) : null;
     public string? DatabaseName(Oid id) => Catalog.Database(id)?.DatName;
     public Oid? FindDatabase(string name) => Catalog.DatabaseByName(name)?.Oid;
     public string? Description(Oid id, uint catalog, int subId) => Catalog.View.CommentOn(new Oid(catalog), id, subId);
@@ -190,5 +190,32 @@ internal sealed partial class CatalogFunctions(SqlSession session) : ICatalogLoo
     }
 
     public long? IndexesSize(Oid relation) => Catalog.Class(relation) is null ? null : Catalog.Indexes(relation).Sum(i => AllForks(i.Relation.Id));
+
+    public long? DatabaseSize(Oid database)
+    {
+        if (Catalog.Database(database) is null)
+        {
+            return null;
+        }
+
+        // Its part of each tablespace.
+        string tablespaces = Path.Combine(session.Node.DataDirectory, "pg_tblspc");
+        IEnumerable<string> parts = Directory.Exists(tablespaces)
+            ? Directory.EnumerateDirectories(tablespaces).SelectMany(t => Directory.EnumerateDirectories(t, "PG_15_*")).Select(v => Path.Combine(v, database.ToString())) : [];
+        return parts.Append(Path.Combine(session.Node.DataDirectory, "base", database.ToString())).Where(Directory.Exists).Sum(FilesBelow);
+    }
+
+    public long? TablespaceSize(Oid tablespace)
+    {
+        string root = tablespace == RelFileNode.DefaultTablespace ? "base" : tablespace == RelFileNode.GlobalTablespace ? "global"
+            : Path.Combine("pg_tblspc", tablespace.ToString());
+        string directory = Path.Combine(session.Node.DataDirectory, root);
+        return Directory.Exists(directory) ? FilesBelow(directory) : null;
+    }
+
+    // A file that goes meanwhile counts nothing.
+    private static long FilesBelow(string directory) =>
+        new DirectoryInfo(directory).EnumerateFiles("*", SearchOption.AllDirectories).Sum(f => f.Exists ? f.Length : 0);
+
     public uint? RelationFileNode(Oid relation) => Catalog.Relation(relation)?.Node.Relation.Value;
 }

@@ -26,6 +26,10 @@ internal sealed class SessionInfo(SqlSession session) : ISessionInfo
     public Lsn FlushedWalLsn => session.Node.FlushedLsn?.Invoke() ?? CurrentWalLsn;
     public Lsn? LastReplayLsn => session.Node.IsReader ? session.Node.CurrentLsn?.Invoke() : null;
     public FullXid CurrentTransactionId(bool assign) => session.TransactionId(assign);
+    public long SequenceNext(Oid sequence) => session.Sequences.Next(sequence);
+    public long SequenceCurrent(Oid sequence) => session.Sequences.Current(sequence);
+    public long SequenceSet(Oid sequence, long value, bool called) => session.Sequences.Set(sequence, value, called);
+    public long SequenceLast() => session.Sequences.LastUsed();
     public void SendNotice(string severity, string message) => session.SendNotice(severity, severity == "WARNING" ? SqlStates.Warning : SqlStates.SuccessfulCompletion, message);
 
     public IReadOnlyList<string> CurrentSchemas(bool includeImplicit)
@@ -81,7 +85,7 @@ public sealed partial class SqlSession
 
         if (assign)
         {
-            RequireWriter("txid_current()");
+            RequireWriter("pg_current_xact_id()");
             _ = Current.Xid;
         }
 

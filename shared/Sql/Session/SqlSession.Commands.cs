@@ -18,6 +18,9 @@ public sealed partial class SqlSession
     /// <summary>Tables whose files this transaction made (CREATE, TRUNCATE), with the depth of subtransactions then: COPY FREEZE asks.</summary>
     private readonly Dictionary<Oid, int> _newFiles = [];
 
+    internal SequenceSessions Sequences => _sequences ??= new SequenceSessions(this);
+    private SequenceSessions? _sequences;
+
     internal Transaction Tx => Current;
     internal DatabaseCatalog Database => _database;
     internal Catalog.Rows.PgAuthId User => _user;
@@ -28,6 +31,7 @@ public sealed partial class SqlSession
     internal bool HasNewFiles(Oid table) => _newFiles.TryGetValue(table, out int depth) && depth == _savepoints.Count;
 
     internal void CheckWritable(string command) => RequireWritable(command);
+    internal void CheckWriter(string command) => RequireWriter(command);
     internal void CheckNoBlock(string command) => RequireNoBlock(command);
     internal bool InBlock => _block is BlockState.Explicit or BlockState.Implicit;
 

@@ -163,7 +163,9 @@ public sealed partial class SqlSession
     {
         if (level == "serializable")
         {
-            throw PgException.NotSupported("isolation level SERIALIZABLE");
+            throw _node.IsReader
+                ? new PgException(SqlStates.FeatureNotSupported, "cannot use serializable mode in a hot standby") { Hint = "You can use REPEATABLE READ instead." }
+                : PgException.NotSupported("isolation level SERIALIZABLE");
         }
 
         if (_tx is null || level == _isolation)

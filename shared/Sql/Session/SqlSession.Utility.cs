@@ -29,7 +29,7 @@ public sealed partial class SqlSession
             Pg.Node.NodeOneofCase.LockStmt => RunLock(tree.LockStmt),
             Pg.Node.NodeOneofCase.ExplainStmt => Keep(portal, ExplainRows(portal.Statement, tree.ExplainStmt, portal.Parameters), "EXPLAIN"),
             Pg.Node.NodeOneofCase.ConstraintsSetStmt => "SET CONSTRAINTS",
-            Pg.Node.NodeOneofCase.ListenStmt or Pg.Node.NodeOneofCase.NotifyStmt => throw PgException.NotSupported("LISTEN and NOTIFY"),
+            Pg.Node.NodeOneofCase.ListenStmt or Pg.Node.NodeOneofCase.NotifyStmt => throw NotOnAnyNode(CommandTags.Of(tree)),
             Pg.Node.NodeOneofCase.UnlistenStmt => "UNLISTEN",
             _ => null,
         };
@@ -105,8 +105,15 @@ public sealed partial class SqlSession
                 FinishPrepared(s.Gid, commit: false);
                 return "ROLLBACK PREPARED";
             default:
-                throw PgException.NotSupported("PREPARE TRANSACTION");
+                throw NotOnAnyNode("PREPARE TRANSACTION");
         }
+    }
+
+    /// <summary>A reader refuses by PostgreSQL's error, the writer since it is not there.</summary>
+    private PgException NotOnAnyNode(string command)
+    {
+        RequireWriter(command);
+        return PgException.NotSupported(command);
     }
 
     /// <summary>An argument of SET or of an option, as text.</summary>
@@ -221,12 +228,13 @@ public sealed partial class SqlSession
 
     private string RunLock(Pg.LockStmt s)
     {
-        RequireBlock("LOCK TABLE");
         var mode = (Transactions.Locks.LockMode)s.Mode;
-        if (_node.IsReader && mode > Transactions.Locks.LockMode.RowExclusive)
+        if (mode > Transactions.Locks.LockMode.RowExclusive)
         {
-            throw new PgException(SqlStates.ReadOnlySqlTransaction, "cannot execute LOCK TABLE during recovery");
+            RequireWriter("LOCK TABLE");
         }
+
+        RequireBlock("LOCK TABLE");
 
         WithCatalog(catalog =>
         {
@@ -264,7 +272,13 @@ public sealed partial class SqlSession
             _settings.ResetAll(-1);
             _node.Engine.Locks.ReleaseAllForSession(_locks);
             _statements.Clear();
+            _sequences?.Forget();
             return "DISCARD ALL";
+        }
+
+        if (s.Target == Pg.DiscardMode.DiscardSequences)
+        {
+            _sequences?.Forget();
         }
 
         foreach (PreparedStatement statement in _statements.Values)

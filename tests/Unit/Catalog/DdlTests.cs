@@ -16,29 +16,6 @@ public sealed class DdlTests
     private static readonly Oid Public = new(PgOids.PublicNamespace), None = Oid.Invalid, Default = new(PgOids.DefaultCollation);
     private static readonly Oid Int4Ops = new(1978), TextOps = new(3126), Int4Eq = new(96);
 
-    private static readonly string[] Catalogs =
-    [
-        "SELECT oid, relname, relnamespace, reltype, reloftype, relowner, relam, relfilenode, reltablespace, relpages, reltuples, relallvisible, reltoastrelid, relhasindex, relisshared,"
-            + " relpersistence, relkind, relnatts, relchecks, relhasrules, relhastriggers, relhassubclass, relrowsecurity, relispopulated, relreplident, relispartition, relrewrite,"
-            + " relfrozenxid = '0', relminmxid, relacl, reloptions FROM pg_class WHERE oid >= 16384 ORDER BY oid",
-        "SELECT attrelid, attname, atttypid, attstattarget, attlen, attnum, attndims, attcacheoff, atttypmod, attbyval, attalign, attstorage, attcompression, attnotnull, atthasdef,"
-            + " atthasmissing, attidentity, attgenerated, attisdropped, attislocal, attinhcount, attcollation, attacl, regexp_replace(attoptions::text, '[0-9]+', 'LSN'), attfdwoptions,"
-            + " attmissingval FROM pg_attribute WHERE attrelid >= 16384 ORDER BY attrelid, attnum",
-        "SELECT * FROM pg_type WHERE oid >= 16384 ORDER BY oid",
-        "SELECT oid, adrelid, adnum, regexp_replace(adbin::text, ':location -?[0-9]+', '', 'g') FROM pg_attrdef ORDER BY oid",
-        "SELECT oid, conname, connamespace, contype, condeferrable, condeferred, convalidated, conrelid, contypid, conindid, conparentid, confrelid, confupdtype, confdeltype, confmatchtype,"
-            + " conislocal, coninhcount, connoinherit, conkey, confkey, conpfeqop, conppeqop, conffeqop, confdelsetcols, conexclop,"
-            + " regexp_replace(conbin::text, ':location -?[0-9]+', '', 'g') FROM pg_constraint WHERE oid >= 16384 ORDER BY oid",
-        "SELECT indexrelid, indrelid, indnatts, indnkeyatts, indisunique, indnullsnotdistinct, indisprimary, indisexclusion, indimmediate, indisclustered, indisvalid, indcheckxmin, indisready,"
-            + " indislive, indisreplident, indkey, indcollation, indclass, indoption, regexp_replace(indexprs::text, ':location -?[0-9]+', '', 'g'),"
-            + " regexp_replace(indpred::text, ':location -?[0-9]+', '', 'g') FROM pg_index WHERE indexrelid >= 16384 ORDER BY 1",
-        "SELECT classid, objid, objsubid, refclassid, refobjid, refobjsubid, deptype FROM pg_depend WHERE objid >= 16384 ORDER BY 1, 2, 3, 4, 5, 6, 7",
-        "SELECT * FROM pg_shdepend WHERE objid >= 16384 ORDER BY 1, 2, 3, 4, 5",
-        "SELECT * FROM pg_trigger WHERE oid >= 16384 ORDER BY oid",
-        "SELECT * FROM pg_namespace WHERE oid >= 16384 ORDER BY oid",
-        "SELECT * FROM pg_description WHERE objoid >= 16384 ORDER BY 1, 2, 3",
-    ];
-
     [SkippableFact]
     public void Tables_keys_and_indexes_make_the_same_rows_as_on_PostgreSQL() => Compare(
         """
@@ -216,19 +193,14 @@ public sealed class DdlTests
         }
 
         judge.Start("autovacuum=off");
-        foreach (string query in Catalogs)
+        foreach (string query in CatalogComparison.Catalogs)
         {
             Assert.Equal(theirs.Psql(query), judge.Psql(query));
         }
 
-        Assert.Equal(Dump(theirs), Dump(judge));
+        Assert.Equal(CatalogComparison.Dump(theirs), CatalogComparison.Dump(judge));
         judge.Psql("CREATE EXTENSION amcheck; SELECT bt_index_parent_check(c.oid, true) FROM pg_class c WHERE relkind = 'i' AND relam = 403");
     }
-
-    // The key of \restrict is a random one.
-    private static IEnumerable<string> Dump(StockPostgres server) =>
-        StockPostgres.Tool("pg_dump", "-h", "127.0.0.1", "-p", server.Port.ToString(System.Globalization.CultureInfo.InvariantCulture), "-U", "postgres", "postgres")
-            .Split('\n').Where(line => !line.StartsWith('\\'));
 
     private static NewColumn Column(string name, Oid type, int modifier = -1) => new()
     {

@@ -23,7 +23,7 @@ internal sealed class WriterEngine : IDisposable
     private readonly string _dataDirectory;
     private ControlFile _control;
 
-    public WriterEngine(string dataDirectory)
+    public WriterEngine(string dataDirectory, IComparatorProvider? comparators = null)
     {
         _dataDirectory = dataDirectory;
         _control = new ControlFileStore(dataDirectory).Read();
@@ -50,9 +50,10 @@ internal sealed class WriterEngine : IDisposable
         transactions.Start(TransactionStart.From(_control.CheckPoint, shutdown: true) with { Begin = end });
         transactions.OpenForWrites(new TransactionLog(Wal));
         Engine = new StorageEngine { Files = files, Buffers = pool, Transactions = transactions, Locks = locks, Wal = Wal };
-        Manager = new CatalogManager(new EngineCatalogReader(Engine), new RelationMaps(dataDirectory), new NoComparators(), end);
+        Manager = new CatalogManager(new EngineCatalogReader(Engine), new RelationMaps(dataDirectory), comparators ?? new NoComparators(), end);
         transactions.Listener = Manager;
         Oids = new OidCounter(_control.CheckPoint.NextOid);
+        Engine.NewOid = () => Oids.Next(Wal);
     }
 
     public WalInserter Wal { get; }
