@@ -102,6 +102,12 @@ public sealed class RedoTable : IPageRedo
     private static void RedoXlog(WalRecord record, int blockId, in BufferTag tag, Page page)
     {
         bool isImage = record.OpCode is XlogOp.Image or XlogOp.ImageForHint;
+        if (record.OpCode == XlogOp.ImageForHint && !record.Block(blockId).HasImage)
+        {
+            // Logged while full_page_writes was off: there is nothing to restore.
+            return;
+        }
+
         if (!isImage || !record.Block(blockId).HasImage)
         {
             throw record.Malformed("it references a page without an image");
