@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
 # The speed rows of the design that can be measured on one host, against stock PostgreSQL 15 in the same run: the same rows, shared_buffers and durability, one server at work at a time.
 # usage: bench.sh [--seconds N] [--scale N] [--dir DIR] [PHASE...]      phases: select tpcb readers visible scan restart promotion memory (default: all)
+#        bench.sh replay [--mb N] [--dir DIR] [KIND...]                  the tail and full replay against a standby's (bench-replay.sh)
 # Beside each figure: the CPU seconds that the server's processes used (/proc/PID/stat). pgbench runs on the same cores.
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 . "$ROOT/scripts/lib/nodes.sh"
 . "$ROOT/scripts/lib/load.sh"
+
+if [ "${1:-}" = replay ]; then shift; exec "$ROOT/scripts/bench-replay.sh" "$@"; fi
 
 seconds=10 scale=10 DIR='' phases=()
 while [ $# -gt 0 ]; do
@@ -12,7 +15,7 @@ while [ $# -gt 0 ]; do
     --seconds) seconds=$2; shift 2;;
     --scale) scale=$2; shift 2;;
     --dir) DIR=$2; shift 2;;
-    -*) sed -n '2,4p' "$0"; exit 2;;
+    -*) sed -n '2,5p' "$0"; exit 2;;
     *) phases+=("$1"); shift;;
   esac
 done
@@ -216,4 +219,4 @@ fi
 
 say ""
 say "ratio: above 1 is faster than stock (for milliseconds: stock's divided by ours)."
-say "not measured here: the tail's MB/s against a standby's replay; the writer's TPC-B while a reader is dead; 4 readers (here 2); a cluster filesystem; the limits by dd."
+say "not measured here: the tail against a standby's replay (bench.sh replay); the writer's TPC-B while a reader is dead; 4 readers (here 2); a cluster filesystem; the limits by dd."

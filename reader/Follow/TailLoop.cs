@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using SharedStorage.Hosting.Engine;
 using SharedStorage.Hosting.Node;
 using SharedStorage.Primitives;
@@ -23,7 +24,9 @@ public sealed class TailLoop : IDisposable
     private readonly Thread _thread;
     private readonly Action<Lsn, Func<bool>> _endSnapshotsBelow;
     private Action? _betweenRecords;
+    private readonly ILogger _log;
     private Lsn _cut;
+    private long _spillsSaid;
     private int _disposed;
 
     /// <param name="endSnapshotsBelow">Ends the snapshots below a position, for as long as the other argument says so (R4).</param>
@@ -33,6 +36,7 @@ public sealed class TailLoop : IDisposable
         _environment = environment;
         _engine = engine;
         _link = link;
+        _log = environment.Logs.CreateLogger("tail");
         _thread = new Thread(Run) { IsBackground = true, Name = "tail" };
         _thread.Start();
     }
@@ -111,7 +115,7 @@ public sealed class TailLoop : IDisposable
         while (_engine.Applied.Value < limit && !_stop.IsCancellationRequested && Volatile.Read(ref _betweenRecords) is null)
         {
             Lsn before = _engine.Applied.Value;
-            WalRead read = _engine.Tail.Run(Lsn.Min(limit, before + SliceBytes), _stop.Token);
+            WalRead read = _engine.Tail.Run(limit, _stop.Token, SliceBytes);
             if (_engine.Applied.Value > before)
             {
                 missingSince = 0;
@@ -125,7 +129,7 @@ public sealed class TailLoop : IDisposable
             {
                 return AwaitLateLog(missingSince);
             }
-            else if (limit - before <= SliceBytes)
+            else
             {
                 // The rest up to the limit is less than a record: page headers, or a record that is not durable yet.
                 return 0;
@@ -159,6 +163,20 @@ public sealed class TailLoop : IDisposable
             _cut = consistent;
             _engine.Consistent.Advance(consistent);
             _engine.Pool.CutIndex(consistent);
+        }
+
+        SaySpills();
+    }
+
+    /// <summary>Each time their number has doubled, so that a node that lives with it does not fill its log.</summary>
+    private void SaySpills()
+    {
+        Buffers.LogIndex.LogIndex index = _engine.Pool.Index;
+        if (index.Spills >= Math.Max(1, 2 * _spillsSaid))
+        {
+            _spillsSaid = index.Spills;
+            _log.LogInformation(
+                "the index of the log has gone to local disk {Spills} times; there are {Runs} files with {Bytes} bytes now", index.Spills, index.SpilledRuns, index.SpilledBytes);
         }
     }
 }

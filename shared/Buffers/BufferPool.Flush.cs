@@ -131,19 +131,33 @@ public sealed unsafe partial class BufferPool
         }
 
         CutFiles();
+        if (_index.PageCount == 0)
+        {
+            return;
+        }
+
+        var pending = new List<BufferTag>();
         foreach (BufferTag tag in _index.Pages())
         {
-            int hash = tag.GetHashCode();
             bool gone = _forks.Get(tag.Rel, ForkNumber.Main).Dropped.IsValid && !_files.Exists(tag.Rel, ForkNumber.Main);
             if (gone || tag.Block.Value >= BlockCount(tag.Rel, tag.Fork))
             {
-                _index.MarkDone(tag, hash);
-                continue;
+                _index.MarkDone(tag, tag.GetHashCode());
             }
-
-            Pin(tag).Dispose();
-            Invariant.Check(!_index.Contains(tag, hash), "R3", "a page that was pinned on a writer still has entries to redo");
+            else
+            {
+                pending.Add(tag);
+            }
         }
+
+        BringForward(pending, CancellationToken.None);
+        foreach (BufferTag tag in pending)
+        {
+            Invariant.Check(
+                tag.Block.Value >= BlockCount(tag.Rel, tag.Fork) || !_index.Contains(tag, tag.GetHashCode()), "R3", "a page that was brought forward on a writer still has entries to redo");
+        }
+
+        _index.DropDoneRuns();
     }
 
     private List<(BufferTag Tag, Frame Frame)> DirtyPages(Lsn before)

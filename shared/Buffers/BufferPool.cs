@@ -53,7 +53,7 @@ public sealed unsafe partial class BufferPool : IDisposable
         _table = new BufferTable(_frames);
         _forks = new ForkTable(_files, options.ReadCheck);
         _frozen = new FrozenCopies(options.FrozenCopies > 0 ? options.FrozenCopies : Math.Max(64, options.Frames / 4));
-        _index = new LogIndex.LogIndex(options.LogIndexBytes, options.Consistent.Value);
+        _index = new LogIndex.LogIndex(options.LogIndexBytes, options.Consistent.Value, options.LogIndexSpill);
         _freeFrames = new Stack<int>(_frames.Length);
         for (int i = _frames.Length - 1; i >= 0; i--)
         {

@@ -34,6 +34,9 @@ public sealed record BufferPoolOptions
     /// <summary>Memory for the LogIndex in bytes before it counts as full (DESIGN: 128 MB).</summary>
     public long LogIndexBytes { get; init; } = 128L << 20;
 
+    /// <summary>A folder on local disk, of this pool alone, for what the LogIndex has beyond that; null keeps all in memory. What is in it is deleted at the start.</summary>
+    public string? LogIndexSpill { get; init; }
+
     /// <summary>
     /// How long a pin waits for <see cref="Applied"/> when storage gives a page from the future: only in attach mode does that happen (R12). Zero fails at once.
     /// </summary>

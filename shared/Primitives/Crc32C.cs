@@ -17,6 +17,13 @@ public static class Crc32C
             bytes = bytes[sizeof(ulong)..];
         }
 
+        // What is left of a small record counts: its header alone has four bytes of it.
+        if (bytes.Length >= sizeof(uint))
+        {
+            state = BitOperations.Crc32C(state, BinaryPrimitives.ReadUInt32LittleEndian(bytes));
+            bytes = bytes[sizeof(uint)..];
+        }
+
         foreach (byte b in bytes)
         {
             state = BitOperations.Crc32C(state, b);

@@ -12,6 +12,7 @@ root.Subcommands.Add(WaldumpCommand.Create());
 root.Subcommands.Add(ControldataCommand.Create());
 root.Subcommands.Add(WalcheckCommand.Create());
 root.Subcommands.Add(PageInspectCommand.Create());
+root.Subcommands.Add(ReplayCommand.Create());
 root.Subcommands.Add(StatusCommand.Create());
 root.Subcommands.Add(PromoteCommand.Create());
 root.Subcommands.Add(FaultpointsCommand.Create());

@@ -9,6 +9,8 @@ internal sealed class EntryList
 
     public int Count { get; private set; }
 
+    public ReadOnlySpan<ulong> Items => _items.AsSpan(0, Count);
+
     public Lsn Start(int i) => new(_items[i] & ~LogIndex.InitializesBit);
 
     public bool Initializes(int i) => (_items[i] & LogIndex.InitializesBit) != 0;
@@ -24,6 +26,20 @@ internal sealed class EntryList
     }
 
     public void Clear() => Count = 0;
+
+    /// <summary>Puts another list before this one.</summary>
+    public void Prepend(EntryList other)
+    {
+        int count = Count + other.Count;
+        if (count > _items.Length)
+        {
+            Array.Resize(ref _items, Math.Max(count, _items.Length * 2));
+        }
+
+        _items.AsSpan(0, Count).CopyTo(_items.AsSpan(other.Count));
+        other.Items.CopyTo(_items);
+        Count = count;
+    }
 
     public void Reverse() => Array.Reverse(_items, 0, Count);
 

@@ -11,8 +11,9 @@ namespace SharedStorage.Buffers.LogIndex;
 /// Positions are 8-byte aligned, so their lowest bit says that the record makes the page whatever it was before (full-page image, or init). The memory is cells of 64
 /// bytes: a page with its first three entries, or a run of seven more. Looking up copies the entries out and checks afterwards that no cut went on (a sequence lock).
 /// The last entry of each hash bucket is kept beside it: a frame that is newer than that needs no look-up.
+/// What exceeds the memory goes to local disk (LogIndex.Spill.cs).
 /// </remarks>
-public sealed unsafe class LogIndex : IDisposable
+public sealed unsafe partial class LogIndex : IDisposable
 {
     /// <summary>The lowest bit of an entry: the record makes the page whatever it was.</summary>
     internal const ulong InitializesBit = 1;
@@ -30,11 +31,20 @@ public sealed unsafe class LogIndex : IDisposable
     private int _pages;
     private long _entries;
 
-    /// <param name="memoryLimit">Bytes that count as full; buckets are sized by it. It may be exceeded (see <see cref="IsFull"/>).</param>
+    /// <param name="memoryLimit">Bytes that count as full; buckets are sized by it.</param>
     /// <param name="start">Where the log is read from: entries from here on are complete.</param>
-    public LogIndex(long memoryLimit, Lsn start)
+    /// <param name="spillPath">A local folder of this index alone for what exceeds the limit; null keeps all in memory, whatever the limit (see <see cref="IsFull"/>).</param>
+    public LogIndex(long memoryLimit, Lsn start, string? spillPath = null)
+        : this(memoryLimit, start, spillPath is null ? null : new SpillDirectory(spillPath))
+    {
+    }
+
+    internal LogIndex(long memoryLimit, Lsn start, SpillDirectory? spill)
     {
         MemoryLimit = memoryLimit;
+        _spill = spill;
+        _spillAt = spill is null ? long.MaxValue : memoryLimit;
+        _memoryLow = start.Value;
         _cells = new CellArena();
         int buckets = (int)BitOperations.RoundUpToPowerOf2((uint)Math.Clamp(memoryLimit / 256, 1024, 1 << 22));
         _heads = new int[buckets];
@@ -45,7 +55,7 @@ public sealed unsafe class LogIndex : IDisposable
 
     public long MemoryLimit { get; }
 
-    /// <summary>Bytes of entries; the buckets come on top.</summary>
+    /// <summary>Bytes of entries in memory; the buckets come on top.</summary>
     public long Bytes => _cells.BytesInUse;
 
     public bool IsFull => Bytes > MemoryLimit;
@@ -53,10 +63,11 @@ public sealed unsafe class LogIndex : IDisposable
     /// <summary>Entries from here on are complete; older ones may be missing.</summary>
     public Lsn CutPoint => new(Volatile.Read(ref _cut));
 
-    public long EntryCount => Volatile.Read(ref _entries);
+    /// <summary>Entries in memory and on disk; runs that a cut has passed in part count whole.</summary>
+    public long EntryCount => Volatile.Read(ref _entries) + SpilledEntries;
 
-    /// <summary>Pages that have entries.</summary>
-    public int PageCount => Volatile.Read(ref _pages);
+    /// <summary>Pages that have entries; one that has some in memory and some on disk counts more than once.</summary>
+    public int PageCount => Volatile.Read(ref _pages) + SpilledPages;
 
     /// <summary>Notes that the record touches the page. In log order, by the one thread that tails.</summary>
     /// <param name="initializes">The record makes the page whatever it was before: it has an image to apply, or inits it.</param>
@@ -64,6 +75,11 @@ public sealed unsafe class LogIndex : IDisposable
 
     internal void Add(in BufferTag tag, int hash, Lsn recordStart, bool initializes)
     {
+        if (_cells.BytesInUse > _spillAt)
+        {
+            Spill(recordStart.Value);
+        }
+
         int bucket = hash & _mask;
         int index = Find(bucket, tag);
         if (index == 0)
@@ -102,6 +118,7 @@ public sealed unsafe class LogIndex : IDisposable
     /// <summary>
     /// The page's entries with <paramref name="from"/> &lt;= start &lt; <paramref name="to"/>, in log order. False: entries from there on are not complete any more (R6).
     /// </summary>
+    /// <exception cref="StorageException">Spilled entries cannot be read.</exception>
     internal bool TryCollect(in BufferTag tag, int hash, Lsn from, Lsn to, EntryList into)
     {
         var spin = new SpinWait();
@@ -112,15 +129,20 @@ public sealed unsafe class LogIndex : IDisposable
             {
                 into.Clear();
                 bool complete = from.Value >= Volatile.Read(ref _cut);
+                ulong low = Volatile.Read(ref _memoryLow);
+                SpillRun[] runs = Volatile.Read(ref _runs);
                 if (complete)
                 {
-                    Copy(hash & _mask, tag, from.Value, to.Value, version, into);
+                    Copy(hash & _mask, tag, Math.Max(from.Value, low), to.Value, version, into);
                 }
 
                 if (!Changed(version))
                 {
                     into.Reverse();
-                    return complete;
+                    if (!complete || from.Value >= low || TryCollectSpilled(runs, tag, hash, from.Value, Math.Min(to.Value, low), into))
+                    {
+                        return complete;
+                    }
                 }
             }
 
@@ -140,17 +162,13 @@ public sealed unsafe class LogIndex : IDisposable
         }
 
         Volatile.Write(ref _cut, before.Value);
-        for (int bucket = 0; bucket < _heads.Length;)
+        if (before.Value > _memoryLow)
         {
-            int end = Math.Min(bucket + CutBatch, _heads.Length);
-            BeginChange();
-            for (; bucket < end; bucket++)
-            {
-                CutBucket(bucket, before.Value);
-            }
-
-            EndChange();
+            RaiseMemoryLow(before.Value, _runs);
+            DropFromMemory();
         }
+
+        CutRuns(before.Value);
     }
 
     /// <summary>Forgets a page: its entries are in a dirty frame now. On a writer, by the one thread that holds the page's load; nothing is added any more.</summary>
@@ -161,11 +179,17 @@ public sealed unsafe class LogIndex : IDisposable
         {
             Interlocked.Decrement(ref _pages);
         }
+
+        foreach (SpillRun run in Volatile.Read(ref _runs))
+        {
+            run.MarkDone(tag, hash);
+        }
     }
 
-    internal bool Contains(in BufferTag tag, int hash) => Find(hash & _mask, tag) is var index && index != 0 && CountOf(index) > 0;
+    internal bool Contains(in BufferTag tag, int hash) =>
+        (Find(hash & _mask, tag) is var index && index != 0 && CountOf(index) > 0) || SpillContains(tag, hash);
 
-    /// <summary>The pages that have entries. On a writer, where nothing is added any more.</summary>
+    /// <summary>The pages that have entries, some of them more than once. On a node where nothing is added meanwhile.</summary>
     internal IEnumerable<BufferTag> Pages()
     {
         for (int bucket = 0; bucket < _heads.Length; bucket++)
@@ -178,9 +202,21 @@ public sealed unsafe class LogIndex : IDisposable
                 }
             }
         }
+
+        foreach (SpillRun run in Volatile.Read(ref _runs))
+        {
+            foreach (BufferTag tag in run.Tags(Volatile.Read(ref _cut)))
+            {
+                yield return tag;
+            }
+        }
     }
 
-    public void Dispose() => _cells.Dispose();
+    public void Dispose()
+    {
+        _cells.Dispose();
+        DropRuns(Interlocked.Exchange(ref _runs, []));
+    }
 
     private int NextOf(int index) => _cells.Page(index).Next;
     private int CountOf(int index) => (int)(uint)Volatile.Read(ref _cells.Page(index).Tail);
@@ -320,60 +356,6 @@ public sealed unsafe class LogIndex : IDisposable
         }
 
         return true;
-    }
-
-    private void CutBucket(int bucket, ulong before)
-    {
-        ref int link = ref _heads[bucket];
-        while (link != 0)
-        {
-            ref PageCell page = ref _cells.Page(link);
-            CutPage(ref page, before);
-            if (page.Skip < page.Count)
-            {
-                link = ref page.Next;
-                continue;
-            }
-
-            int gone = link;
-            for (int run = page.FirstRun; run != 0;)
-            {
-                int next = _cells.Run(run).Next;
-                _cells.Give(run);
-                run = next;
-            }
-
-            link = page.Next;
-            _cells.Give(gone);
-            _pages--;
-        }
-    }
-
-    private void CutPage(ref PageCell page, ulong before)
-    {
-        while (page.Skip < page.Count)
-        {
-            bool inline = page.Skip < InlineEntries;
-            ulong entry = inline ? page.Inline[page.Skip] : _cells.Run(page.FirstRun).Entries[(page.Skip - InlineEntries) % RunEntries];
-            if (entry >= before)
-            {
-                return;
-            }
-
-            page.Skip++;
-            _entries--;
-
-            // A run whose entries all went is given back; the positions behind it move down.
-            if (page.Skip == InlineEntries + RunEntries && page.FirstRun != page.LastRun)
-            {
-                int gone = page.FirstRun;
-                page.FirstRun = _cells.Run(gone).Next;
-                _cells.Run(page.FirstRun).Previous = 0;
-                page.Skip -= RunEntries;
-                page.Tail = PageCell.Pack(page.Count - RunEntries, page.LastRun);
-                _cells.Give(gone);
-            }
-        }
     }
 
     private void BeginChange()

@@ -49,6 +49,7 @@ public sealed class NodeEngine : IDisposable
             Records = Records,
             Time = environment.Time,
             LogIndexBytes = environment.Settings.Number("sharedstorage.log_index_size"),
+            LogIndexSpill = Path.Combine(environment.LocalDirectory, "log_index"),
             ReadCheck = readCheck,
             FuturePageWait = futurePageWait,
         });
@@ -161,11 +162,13 @@ public sealed class NodeEngine : IDisposable
 }
 
 /// <summary>Records by position, along the history that the node follows at the moment.</summary>
-public sealed class FollowedRecords(WalDirectory directory, TimelineHistory history, RecentWal recent) : IWalRecords, IDisposable
+public sealed class FollowedRecords(WalDirectory directory, TimelineHistory history, RecentWal recent) : IWalRecords, IWalScans, IDisposable
 {
     private volatile WalRecords _records = new(directory, history, recent);
 
     public void Read(Lsn start, WalRecord into) => _records.Read(start, into);
+
+    public IWalScan OpenScan() => _records.OpenScan();
 
     public void Follow(TimelineHistory next) => _records = new WalRecords(directory, next, recent);
 

@@ -50,13 +50,14 @@ public sealed class LogTail
 
     /// <summary>
     /// Applies records up to <paramref name="limit"/>, or to the end of what can be verified when that is <see cref="Lsn.Max"/>. Gives why it stopped; a cancelled
-    /// run stops between two records as if at the limit.
+    /// run stops between two records as if at the limit, and so does one that has gone on for <paramref name="atMost"/> bytes (one record at least).
     /// </summary>
     /// <exception cref="StorageException">I10: a record is unknown or malformed; the node must stop.</exception>
-    public WalRead Run(Lsn limit, CancellationToken cancel)
+    public WalRead Run(Lsn limit, CancellationToken cancel, ulong atMost = ulong.MaxValue)
     {
         _reader.Limit = limit;
-        while (!cancel.IsCancellationRequested)
+        Lsn start = _reader.Position;
+        while (!cancel.IsCancellationRequested && _reader.Position - start < atMost)
         {
             WalRead read = _reader.Read(_record);
             if (read != WalRead.Record)

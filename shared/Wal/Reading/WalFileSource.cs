@@ -17,20 +17,22 @@ internal interface IWalPageSource : IDisposable
     void Invalidate();
 }
 
-/// <summary>Pages from the segment files, by large aligned reads. Belongs to one thread.</summary>
+/// <summary>
+/// Pages from the segment files, by large aligned reads. A sequential source has the next chunks read ahead of it once it goes forward. Belongs to one thread.
+/// </summary>
 internal sealed class WalFileSource(WalDirectory directory, TimelineHistory history, int chunkSize, RecentWal? recent = null) : IWalPageSource
 {
     public const int SequentialChunk = 1 << 20;
     public const int PositionalChunk = 64 << 10;
 
-    private readonly AlignedBuffer _chunk = new(chunkSize);
+    private readonly WalSegmentCursor _segments = new(directory, history);
+    private readonly WalReadAhead? _ahead = chunkSize >= SequentialChunk && directory.SegmentSize >= chunkSize ? new WalReadAhead(directory, history, chunkSize) : null;
+    private AlignedBuffer _chunk = new(chunkSize);
     private Lsn _chunkStart;
     private Lsn _chunkEnd;
 
     // Bytes at or after this were beyond the limit when the chunk was read; they may have been written since.
     private Lsn _freshEnd;
-    private IBlockFile? _file;
-    private ulong _segment = ulong.MaxValue;
 
     public bool TryGet(Lsn page, int need, Lsn limit, out ReadOnlySpan<byte> bytes, out string? problem)
     {
@@ -53,72 +55,59 @@ internal sealed class WalFileSource(WalDirectory directory, TimelineHistory hist
     public void Invalidate()
     {
         _chunkStart = _chunkEnd = _freshEnd = Lsn.Invalid;
-        CloseFile();
+        _ahead?.Drop();
+        _segments.Dispose();
     }
 
     public void Dispose()
     {
-        CloseFile();
+        _ahead?.Dispose();
+        _segments.Dispose();
         _chunk.Dispose();
     }
 
     private string? Load(Lsn page, Lsn limit)
     {
+        // A page a little further on counts as forward: who skips some records has the chunk that was read ahead.
+        bool forward = _ahead is not null && _chunkEnd.IsValid && page >= _chunkEnd && page - _chunkEnd < (ulong)chunkSize;
+        Lsn expected = _chunkEnd;
         _chunkStart = _chunkEnd = _freshEnd = Lsn.Invalid;
-        ulong segment = WalLayout.SegmentOf(page, directory.SegmentSize);
-        if (segment != _segment && !Open(segment))
+        int read;
+        if (forward && _ahead!.TryTake(expected, ref _chunk))
         {
-            return $"segment {new WalSegmentName(history.At(page), segment).ToFileName(directory.SegmentSize)} is missing";
+            // It was wanted only as far as an earlier limit went, so all of it is fresh.
+            read = chunkSize;
+            page = expected;
         }
-
-        int offset = WalLayout.SegmentOffset(page, directory.SegmentSize);
-
-        // Chunks begin at multiples of their size where the page allows it, so that going forward reads each byte once.
-        int length = Math.Min(chunkSize - (offset & (chunkSize - 1)), directory.SegmentSize - offset);
-        if (limit - page < (ulong)length)
+        else
         {
-            length = (int)(WalLayout.PageStart(limit + (WalLayout.PageSize - 1)) - page);
-        }
+            int offset = WalLayout.SegmentOffset(page, directory.SegmentSize);
 
-        int read = _file!.Read(offset, _chunk.Span[..length]) & ~(WalLayout.PageSize - 1);
-        if (read == 0)
-        {
-            return $"\"{_file.Path}\" ends before offset {offset}";
+            // Chunks begin at multiples of their size where the page allows it, so that going forward reads each byte once.
+            int length = Math.Min(chunkSize - (offset & (chunkSize - 1)), directory.SegmentSize - offset);
+            if (limit - page < (ulong)length)
+            {
+                length = (int)(WalLayout.PageStart(limit + (WalLayout.PageSize - 1)) - page);
+            }
+
+            int got = _segments.Read(page, _chunk.Span[..length]);
+            read = got & ~(WalLayout.PageSize - 1);
+            if (got <= 0 || read == 0)
+            {
+                return _segments.Describe(page);
+            }
         }
 
         _chunkStart = page;
         _chunkEnd = page + (ulong)read;
         _freshEnd = Lsn.Min(_chunkEnd, limit);
         recent?.Append(page, _chunk.Span[..(int)(_freshEnd - page)]);
-        return null;
-    }
-
-    private bool Open(ulong segment)
-    {
-        CloseFile();
-        Lsn start = WalLayout.SegmentStart(segment, directory.SegmentSize);
-
-        // A segment in which the timeline changes exists on both sides; the newer file holds all of it.
-        for (int i = history.Entries.Count - 1; i >= 0; i--)
+        if (forward && (_chunkEnd.Value & (ulong)(chunkSize - 1)) == 0)
         {
-            TimelineHistory.Entry entry = history.Entries[i];
-            bool overlaps = start < entry.End && start + (ulong)directory.SegmentSize > entry.Begin;
-            if (overlaps && directory.TryOpen(directory.SegmentPath(entry.Timeline, segment), BlockFileMode.Read) is { } file)
-            {
-                _file = file;
-                _segment = segment;
-                return true;
-            }
+            _ahead!.Want(_chunkEnd, limit);
         }
 
-        return false;
-    }
-
-    private void CloseFile()
-    {
-        _file?.Dispose();
-        _file = null;
-        _segment = ulong.MaxValue;
+        return null;
     }
 }
 

@@ -10,7 +10,7 @@ namespace SharedStorage.Wal.Reading;
 /// machine of PostgreSQL's xlogreader.c). Belongs to one thread. A running reader sets <see cref="Limit"/> to the announced flushed position; recovery
 /// reads without one, to the last record that can be verified.
 /// </summary>
-public sealed class WalReader : IDisposable
+public sealed partial class WalReader : IDisposable
 {
     /// <summary>A record is smaller than this (PostgreSQL's allocation limit): a longer one is no record.</summary>
     private const uint MaxRecordLength = 0x3FFFFFFF;
@@ -20,6 +20,9 @@ public sealed class WalReader : IDisposable
     private readonly TimelineHistory _history;
     private Lsn _previous;
     private ulong _verifiedSegment = ulong.MaxValue;
+
+    // The page whose header was checked last, for the records that lie on it: a header does not change while its page fills.
+    private Lsn _verifiedPage = Lsn.Max;
     private uint _pageTimeline;
     private Lsn _aborted;
     private Lsn _missing;
@@ -65,6 +68,15 @@ public sealed class WalReader : IDisposable
         Position = start;
         _previous = Lsn.Invalid;
         _pageTimeline = 0;
+        _verifiedPage = Lsn.Max;
+        End = null;
+    }
+
+    /// <summary>Goes forward to the start of a record. What is known of the page, and of timelines before it, stays.</summary>
+    internal void SeekForward(Lsn start)
+    {
+        Position = start;
+        _previous = Lsn.Invalid;
         End = null;
     }
 
@@ -73,6 +85,7 @@ public sealed class WalReader : IDisposable
     {
         _source.Invalidate();
         _verifiedSegment = ulong.MaxValue;
+        _verifiedPage = Lsn.Max;
         End = null;
     }
 
@@ -153,6 +166,13 @@ public sealed class WalReader : IDisposable
         end = default;
         Lsn page = WalLayout.PageStart(start);
         int offset = WalLayout.PageOffset(start);
+        if (page == _verifiedPage && TryWithinPage(page, offset, into))
+        {
+            problem = CheckHeader(into, start);
+            end = start + (ulong)WalLayout.AlignUp((int)into.Header.TotalLength);
+            return problem is null ? WalRead.Record : WalRead.End;
+        }
+
         WalRead state = TryPage(page, Math.Max(offset, WalPageHeader.ShortSize), out ReadOnlySpan<byte> bytes, out problem);
         if (state != WalRead.Record)
         {
@@ -207,6 +227,27 @@ public sealed class WalReader : IDisposable
         problem = CheckHeader(into, start);
         end = start + (ulong)WalLayout.AlignUp((int)total);
         return problem is null ? WalRead.Record : WalRead.End;
+    }
+
+    /// <summary>
+    /// Most records: behind others on a page that is known, wholly on it, and the page wholly below the limit. False: the long way decides, step by step.
+    /// </summary>
+    private bool TryWithinPage(Lsn page, int offset, WalRecord into)
+    {
+        if (offset < WalPageHeader.LongSize || offset > WalLayout.PageSize - WalRecordHeader.Size || page + WalLayout.PageSize > Limit
+            || !_source.TryGet(page, WalLayout.PageSize, Limit, out ReadOnlySpan<byte> bytes, out _))
+        {
+            return false;
+        }
+
+        uint total = BinaryPrimitives.ReadUInt32LittleEndian(bytes[offset..]);
+        if (total < WalRecordHeader.Size || total > WalLayout.PageSize - offset)
+        {
+            return false;
+        }
+
+        bytes.Slice(offset, (int)total).CopyTo(into.Buffer((int)total));
+        return true;
     }
 
     private WalRead AssembleAcrossPages(ref Lsn start, int total, WalRecord into, out Lsn end, out string? problem)
@@ -320,101 +361,6 @@ public sealed class WalReader : IDisposable
         return sound ? null : $"record with incorrect prev-link {new Lsn(header.Previous)} at {start}";
     }
 
-    private WalRead TryPage(Lsn page, int need, out ReadOnlySpan<byte> bytes, out string? problem)
-    {
-        problem = null;
-        if (page + (ulong)need > Limit)
-        {
-            bytes = default;
-            return WalRead.AtLimit;
-        }
-
-        ulong segment = WalLayout.SegmentOf(page, _directory.SegmentSize);
-        if (segment != _verifiedSegment)
-        {
-            // The long header of the segment's first page says whose log this is.
-            Lsn first = WalLayout.SegmentStart(segment, _directory.SegmentSize);
-            if (page != first)
-            {
-                if (!_source.TryGet(first, WalPageHeader.LongSize, Limit, out bytes, out problem)
-                    || (problem = CheckPage(first, bytes)) is not null)
-                {
-                    bytes = default;
-                    return WalRead.End;
-                }
-
-                _verifiedSegment = segment;
-            }
-        }
-
-        if (!_source.TryGet(page, need, Limit, out bytes, out problem) || (problem = CheckPage(page, bytes)) is not null)
-        {
-            return WalRead.End;
-        }
-
-        _verifiedSegment = segment;
-        return WalRead.Record;
-    }
-
-    private string? CheckPage(Lsn page, ReadOnlySpan<byte> bytes)
-    {
-        ref readonly WalPageHeader header = ref MemoryMarshal.AsRef<WalPageHeader>(bytes);
-        if (header.Magic != WalPageHeader.ExpectedMagic)
-        {
-            return $"invalid magic number {header.Magic:X4} in {Where(page)}";
-        }
-
-        bool isLong = (header.Flags & WalPageFlags.LongHeader) != 0;
-        bool isFirst = WalLayout.SegmentOffset(page, _directory.SegmentSize) == 0;
-        if ((header.Flags & ~WalPageFlags.All) != 0 || isLong != isFirst)
-        {
-            return $"invalid info bits {(ushort)header.Flags:X4} in {Where(page)}";
-        }
-
-        if (isLong && CheckLongHeader(in header) is { } problem)
-        {
-            return problem;
-        }
-
-        if (header.PageAddress != page.Value)
-        {
-            return $"unexpected pageaddr {new Lsn(header.PageAddress)} in {Where(page)}";
-        }
-
-        if (header.Timeline < _pageTimeline || !_history.Contains(new TimelineId(header.Timeline)))
-        {
-            return $"out-of-sequence timeline ID {header.Timeline} (after {_pageTimeline}) in {Where(page)}";
-        }
-
-        _pageTimeline = header.Timeline;
-        return null;
-    }
-
-    private string? CheckLongHeader(in WalPageHeader header)
-    {
-        if (_directory.SystemIdentifier != 0 && header.SystemIdentifier != _directory.SystemIdentifier)
-        {
-            return $"WAL file is from different database system: WAL file database system identifier is {header.SystemIdentifier}, "
-                + $"pg_control database system identifier is {_directory.SystemIdentifier}";
-        }
-
-        if (header.SegmentSize != _directory.SegmentSize)
-        {
-            return "WAL file is from different database system: incorrect segment size in page header";
-        }
-
-        return header.BlockSize != WalLayout.PageSize
-            ? "WAL file is from different database system: incorrect XLOG_BLCKSZ in page header"
-            : null;
-    }
-
-    private string Where(Lsn page)
-    {
-        ulong segment = WalLayout.SegmentOf(page, _directory.SegmentSize);
-        string name = new WalSegmentName(_history.At(page), segment).ToFileName(_directory.SegmentSize);
-        return $"log segment {name}, offset {WalLayout.SegmentOffset(page, _directory.SegmentSize)}";
-    }
-
     private WalEnd DescribeEnd(string problem)
     {
         var timeline = new TimelineId(_pageTimeline);
@@ -424,6 +370,7 @@ public sealed class WalReader : IDisposable
             && CheckPage(next, bytes) is null;
         _pageTimeline = timeline.Value;
         _verifiedSegment = ulong.MaxValue;
+        _verifiedPage = Lsn.Max;
         return new WalEnd
         {
             Position = Position,

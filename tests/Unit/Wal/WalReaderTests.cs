@@ -1,3 +1,4 @@
+using SharedStorage.Io;
 using SharedStorage.Primitives;
 using SharedStorage.Wal;
 using SharedStorage.Wal.Inserting;
@@ -34,6 +35,104 @@ public sealed class WalReaderTests : IDisposable
             Assert.Equal((i, end), (record.Xid.Value, record.End));
             Assert.Equal(WalRead.AtLimit, reader.Read(record));
         }
+    }
+
+    [Fact]
+    public void Going_forward_reads_ahead_by_large_reads_and_each_byte_once()
+    {
+        Lsn end;
+        using (WalInserter wal = _log.Start())
+        {
+            for (uint i = 3; i < 300; i++)
+            {
+                WalLog.Insert(wal, i, 50_000);
+            }
+
+            end = wal.Reserved;
+            wal.Flush(end);
+        }
+
+        int caller = Environment.CurrentManagedThreadId;
+        long ahead = 0;
+        long all = 0;
+        _log.Opener = (path, mode) => DirectFile.TryOpen(path, mode) is { } file
+            ? new CountedFile(file, n =>
+            {
+                Interlocked.Add(ref all, n);
+                Interlocked.Add(ref ahead, Environment.CurrentManagedThreadId == caller ? 0 : n);
+            })
+            : null;
+        using WalReader reader = _log.Open();
+        var record = new WalRecord();
+        uint read = 3;
+
+        // The limit moves as a writer's announcements do.
+        for (Lsn limit = WalLog.Begin; limit < end; limit += 5_000_000)
+        {
+            reader.Limit = Lsn.Min(limit + 5_000_000, end);
+            while (reader.Read(record) == WalRead.Record)
+            {
+                Assert.Equal(read++, record.Xid.Value);
+                Assert.True(record.MainData[26..].IndexOfAnyExcept((byte)record.Xid.Value) < 0);
+            }
+        }
+
+        Assert.Equal(300u, read);
+        Assert.Equal(end, reader.Position);
+        Assert.InRange(ahead, 5_000_000, all);
+        Assert.InRange(all, (long)(end - WalLog.Begin), (long)((end - WalLog.Begin) * 5 / 4));
+    }
+
+    [Fact]
+    public void A_segment_that_is_missing_ahead_is_the_end_of_the_log_where_it_is_met()
+    {
+        using (WalInserter wal = _log.Start())
+        {
+            for (uint i = 3; i < 200; i++)
+            {
+                WalLog.Insert(wal, i, 50_000);
+            }
+
+            wal.Flush(wal.Reserved);
+        }
+
+        int before = _log.ReadAll(out _).Count(r => r.End <= WalLog.Begin + (4 * WalLog.SegmentSize));
+        File.Delete(_log.Segments.SegmentPath(new TimelineId(1), WalLayout.SegmentOf(WalLog.Begin, WalLog.SegmentSize) + 4));
+        Assert.Equal(before, _log.ReadAll(out WalEnd end).Count);
+        Assert.Contains("is missing", end.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Reading_a_hundred_thousand_records_allocates_nothing()
+    {
+        using (WalInserter wal = _log.Start())
+        {
+            for (int i = 0; i < 101_000; i++)
+            {
+                WalLog.Insert(wal, 7, 40);
+            }
+
+            wal.Flush(wal.Reserved);
+        }
+
+        using WalReader reader = _log.Open();
+        var record = new WalRecord();
+        for (int i = 0; i < 1000; i++)
+        {
+            Assert.Equal(WalRead.Record, reader.Read(record));
+        }
+
+        long allocated = GC.GetAllocatedBytesForCurrentThread();
+        int read = 0;
+        while (reader.Position < WalLog.Begin + 10_000_000 && reader.Read(record) == WalRead.Record)
+        {
+            read++;
+        }
+
+        // A file for each segment of 1 MiB and the buffers that are read ahead, and nothing for each record.
+        allocated = GC.GetAllocatedBytesForCurrentThread() - allocated;
+        Assert.InRange(read, 80_000, 101_000);
+        Assert.InRange(allocated, 0, 20_000);
     }
 
     [Fact]
@@ -186,5 +285,24 @@ public sealed class WalReaderTests : IDisposable
         Assert.Equal(new TimelineId(5), again.At(new Lsn(0x17000028)));
         Assert.Throws<StorageException>(() => TimelineHistory.Parse(new TimelineId(2), "2\t0/1\tx"));
         Assert.Throws<StorageException>(() => TimelineHistory.Parse(new TimelineId(3), "1\tnonsense"));
+    }
+
+    private sealed class CountedFile(IBlockFile file, Action<int> read) : IBlockFile
+    {
+        public string Path => file.Path;
+        public long Length => file.Length;
+
+        public int Read(long offset, Span<byte> buffer)
+        {
+            int n = file.Read(offset, buffer);
+            read(n);
+            return n;
+        }
+
+        public void Write(long offset, ReadOnlySpan<byte> buffer) => file.Write(offset, buffer);
+        public void DataSync() => file.DataSync();
+        public void Allocate(long offset, long length) => file.Allocate(offset, length);
+        public void Truncate(long length) => file.Truncate(length);
+        public void Dispose() => file.Dispose();
     }
 }

@@ -1,0 +1,170 @@
+using SharedStorage.Buffers;
+using SharedStorage.Io;
+using SharedStorage.Primitives;
+using SharedStorage.Wal;
+using SharedStorage.Wal.Reading;
+
+namespace SharedStorage.Unit.Buffers;
+
+/// <summary>Many pages brought forward at once, with an index that lies on disk for the most part.</summary>
+public sealed class ForwardTests : IDisposable
+{
+    private const int Pages = 300;
+    private const int Records = 30_000;
+
+    private readonly PoolFixture _f = new(frames: 16, writing: false);
+    private readonly ScannedRecords _records;
+    private readonly BufferPool _pool;
+    private readonly List<ulong>[] _expected = new List<ulong>[Pages];
+
+    public ForwardTests()
+    {
+        _records = new ScannedRecords(_f.Records);
+        _pool = new BufferPool(new BufferPoolOptions
+        {
+            Frames = 128,
+            Files = _f.Files,
+            Applied = _f.Applied,
+            Consistent = _f.Consistent,
+            Redo = _f.Records,
+            Records = _records,
+            LogIndexBytes = 16 << 10,
+            LogIndexSpill = _f.Dir.File("log_index"),
+        });
+        for (int i = 0; i < Pages; i++)
+        {
+            _expected[i] = [];
+        }
+    }
+
+    public void Dispose()
+    {
+        _pool.Dispose();
+        _f.Dispose();
+    }
+
+    [Fact]
+    public void A_writer_brings_all_pages_forward_in_the_order_of_the_log_beside_sessions()
+    {
+        MakeLog(new Random(11));
+        _f.Log.Now = _f.Applied.Value.Value;
+        _pool.SwitchToWriting(_f.Log, _f.Gate);
+        Assert.True(_pool.Index.SpilledRuns > 1);
+
+        // Sessions pin and change pages meanwhile; each page must have its records once, and their changes.
+        var changed = new bool[Pages];
+        Exception? failed = null;
+        var session = new Thread(() =>
+        {
+            try
+            {
+                var random = new Random(12);
+                for (int i = 0; i < 400; i++)
+                {
+                    uint block = (uint)random.Next(Pages);
+                    using PinnedPage page = _pool.Pin(PoolFixture.Tag(block));
+                    Check(block, page);
+                    if (i % 4 == 0)
+                    {
+                        _f.Change(page, (byte)block);
+                        changed[block] = true;
+                    }
+                }
+            }
+            catch (Exception e)
+            {
+                failed = e;
+            }
+        });
+        session.Start();
+        _pool.RedoAllPending();
+        session.Join();
+        Assert.Null(failed);
+        Assert.Equal((0, 0), (_pool.Index.PageCount, _pool.Index.SpilledRuns));
+        Assert.True(_records.Backward < 20, $"went back {_records.Backward} times");
+        _pool.FlushAllBefore(_f.Log.Inserted);
+        for (uint block = 0; block < Pages; block++)
+        {
+            byte[] page = _f.OnDisk(block)!;
+            Assert.Equal(_expected[block].ToArray(), FakeRecords.On(page));
+            Assert.Equal(changed[block] ? (byte)block : 0, page[8000]);
+        }
+
+        Assert.Equal(_f.Log.Inserted, _pool.OldestChangeNotDurable());
+    }
+
+    [Fact]
+    public void A_node_that_applies_gets_the_same_pages()
+    {
+        MakeLog(new Random(13));
+        Assert.Equal(Pages, _pool.BringAllForward(CancellationToken.None));
+        for (uint block = 0; block < Pages; block++)
+        {
+            using PinnedPage page = _pool.Pin(PoolFixture.Tag(block));
+            Check(block, page);
+        }
+
+        Assert.Null(_f.OnDisk(Pages));
+    }
+
+    [Fact]
+    public void A_record_that_cannot_be_read_is_the_error_of_the_whole()
+    {
+        MakeLog(new Random(14));
+        _f.Records.OldestKept = 2000;
+        StorageException error = Assert.Throws<StorageException>(() => _pool.BringAllForward(CancellationToken.None));
+        Assert.Contains("is gone", error.Message, StringComparison.Ordinal);
+        _f.Records.OldestKept = 0;
+        Assert.Equal(Pages, _pool.BringAllForward(CancellationToken.None));
+    }
+
+    private void Check(uint block, PinnedPage page) => Assert.Equal(_expected[block].ToArray(), FakeRecords.On(page));
+
+    private void MakeLog(Random random)
+    {
+        _f.WriteOnDisk(Pages, new Lsn(500));
+        ulong lsn = 1000;
+        for (int i = 0; i < Records; i++, lsn += 8)
+        {
+            uint block = i < Pages ? (uint)i : (uint)random.Next(Pages);
+            _pool.NoteRecord(PoolFixture.Tag(block), new Lsn(lsn), false);
+            _expected[block].Add(lsn);
+        }
+
+        _f.Applied.Advance(new Lsn(lsn));
+    }
+
+    /// <summary>Counts how often a scan went back in the log.</summary>
+    private sealed class ScannedRecords(FakeRecords records) : IWalRecords, IWalScans
+    {
+        private int _backward;
+
+        public int Backward => _backward;
+
+        public void Read(Lsn start, WalRecord into) => records.Read(start, into);
+
+        public IWalScan OpenScan() => new Scan(this);
+
+        private sealed class Scan(ScannedRecords all) : IWalScan
+        {
+            private Lsn _last;
+
+            public void Read(Lsn start, WalRecord into)
+            {
+                if (start < _last)
+                {
+                    Interlocked.Increment(ref all._backward);
+                }
+
+                _last = start;
+                all.Read(start, into);
+            }
+
+            public void Restart() => _last = Lsn.Invalid;
+
+            public void Dispose()
+            {
+            }
+        }
+    }
+}
