@@ -30,7 +30,7 @@ public sealed class ReplayedCommitTests
         Array.ForEach(sessions, t => t.Start());
         for (int i = 0; i < Commits; i++)
         {
-            manager.ApplyCommit(new Xid(FirstXid + (uint)i), new XactEnd(), End(i - 1), End(i));
+            manager.ApplyCommit(new Xid(FirstXid + (uint)i), new XactEnd(), 0, End(i - 1), End(i));
             Volatile.Write(ref next, i + 1);
         }
 
