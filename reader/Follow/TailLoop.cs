@@ -157,7 +157,14 @@ public sealed class TailLoop : IDisposable
 
     private void Cut()
     {
-        Lsn consistent = IndexCut.Limit(_link.WriterConsistent, _engine.Applied.Value);
+        Lsn announced = _link.WriterConsistent;
+        if (!_link.MayApplyNow)
+        {
+            // Consistent holds for whom the writer waits: for others it may have given up the pages of a dropped file that is there still (I3, R2). The announcement is read first, so it was made while the lease ran.
+            return;
+        }
+
+        Lsn consistent = IndexCut.Limit(announced, _engine.Applied.Value);
         if (consistent > _cut)
         {
             _cut = consistent;

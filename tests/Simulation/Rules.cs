@@ -30,6 +30,8 @@ internal class Rules
 
     public virtual Lsn CutLimit(Lsn announced, Lsn applied) => IndexCut.Limit(announced, applied);
 
+    public virtual bool MayCutIndex(ReaderLease lease, Lsn oldestSnapshot, TimeSpan now) => lease.MayApply(oldestSnapshot, now);
+
     public virtual bool AcceptsEpoch(ReaderLease lease, ulong epoch) => lease.AcceptEpoch(epoch);
 
     public virtual bool MayRenew(WriterTerm term, TimeSpan began, ulong highest) => term.MayRenew(began, highest);

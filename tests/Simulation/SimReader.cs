@@ -224,8 +224,11 @@ internal sealed partial class SimReader
 
     private void Cut()
     {
-        int limit = Model.Position(_world.Rules.CutLimit(Model.L(_announced), Model.L(_applied)));
-        _consistent = Math.Max(_consistent, limit);
+        if (_world.Rules.MayCutIndex(_lease, Oldest, _node.Local))
+        {
+            int limit = Model.Position(_world.Rules.CutLimit(Model.L(_announced), Model.L(_applied)));
+            _consistent = Math.Max(_consistent, limit);
+        }
     }
 
     private Message To(MessageKind kind) => new()
