@@ -34,10 +34,8 @@ public sealed record BufferPoolOptions
     /// <summary>Memory for the LogIndex in bytes before it counts as full (DESIGN: 128 MB).</summary>
     public long LogIndexBytes { get; init; } = 128L << 20;
 
-    /// <summary>
-    /// How long a pin waits for <see cref="Applied"/> when storage gives a page from the future: only in attach mode does that happen (R12). Zero fails at once.
-    /// </summary>
-    public TimeSpan FuturePageWait { get; init; } = TimeSpan.Zero;
+    /// <summary>Where storage may be ahead of this node: beside a stock writer. Null fails at once when a page is (R12).</summary>
+    public IStorageAhead? Ahead { get; init; }
 
     /// <summary>How long a pin waits for a frame before it fails: longer than a lease, so that an evicted reader frees the frames it held back.</summary>
     public TimeSpan FrameWait { get; init; } = TimeSpan.FromSeconds(30);

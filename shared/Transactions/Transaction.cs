@@ -122,6 +122,9 @@ public sealed partial class Transaction
 
     private ComboCommands Combos => _combos ?? throw new StorageException("a row has a combo command id that its transaction never made");
 
+    /// <summary>The transaction's oldest snapshot; <see cref="Lsn.Max"/> without any. From any thread.</summary>
+    public Lsn OldestSnapshot => Volatile.Read(ref _slot)?.Lsn ?? Lsn.Max;
+
     /// <summary>A snapshot at the node's visible LSN that also sees this transaction's own earlier commands. Registered for the horizon until disposed.</summary>
     public Snapshot TakeSnapshot()
     {

@@ -38,6 +38,11 @@ internal sealed class PgConnection
     public int ProcessId { get; }
     public int Secret { get; }
 
+    /// <summary>Null before the client has been let in.</summary>
+    public SqlSession? Session => Volatile.Read(ref _session);
+
+    public int ThreadId => _thread.ManagedThreadId;
+
     public void Start() => _thread.Start();
 
     public void Join(TimeSpan patience) => _thread.Join(patience);
