@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using SharedStorage.Buffers;
 using SharedStorage.Hosting.Engine;
 using SharedStorage.Hosting.Node;
 using SharedStorage.Primitives;
@@ -23,6 +24,7 @@ internal sealed class AttachedLog : IDisposable
 
     private readonly NodeEnvironment _environment;
     private readonly WalDirectory _directory;
+    private readonly LsnCell _applied;
     private readonly Action _moved;
     private readonly ManualResetEventSlim _wake = new();
     private readonly Lock _lock = new();
@@ -43,6 +45,7 @@ internal sealed class AttachedLog : IDisposable
     {
         _environment = environment;
         _directory = engine.LogDirectory;
+        _applied = engine.Applied;
         _moved = moved;
         _verified = engine.Applied.Value.Value;
         _reader = WalReader.Open(_directory, engine.History, engine.Applied.Value);
@@ -52,6 +55,9 @@ internal sealed class AttachedLog : IDisposable
 
     /// <summary>The end of the last verified record.</summary>
     public Lsn Verified => new(Volatile.Read(ref _verified));
+
+    /// <summary>What the log does to files beyond what is applied.</summary>
+    public ComingChanges Coming { get; } = new();
 
     public void Begin() => _thread.Start();
 
@@ -142,6 +148,7 @@ internal sealed class AttachedLog : IDisposable
             _passed = requested;
         }
 
+        Coming.Forget(_applied.Value);
         bool grown = Verified > before;
         if (grown)
         {
@@ -164,6 +171,7 @@ internal sealed class AttachedLog : IDisposable
             WalRead read;
             while ((read = _reader.Read(record)) == WalRead.Record && !_stopping)
             {
+                Coming.Note(record);
                 Volatile.Write(ref _verified, _reader.Position.Value);
             }
 

@@ -5,8 +5,8 @@ using SharedStorage.Primitives;
 namespace SharedStorage.Reader.Attach;
 
 /// <summary>
-/// What the pool asks where a stock writer is ahead of this reader: pages from the future are met by waiting, missing files and blocks by catching up with the log that explains
-/// them (WAL comes before data).
+/// What the pool asks where a stock writer is ahead of this reader: pages from the future are met by waiting, missing files and blocks by what the log says of
+/// them ahead of the tail (WAL comes before data).
 /// </summary>
 internal sealed class AttachedStorage : IStorageAhead
 {
@@ -30,13 +30,20 @@ internal sealed class AttachedStorage : IStorageAhead
         }
     }
 
-    public void CatchUp()
+    public bool IsGone(RelFileNode rel)
     {
         long pass = _log.RequestPass();
-        if (!_waits.Wait(() => _log.HasPassed(pass, out Lsn end) && _applied.Value >= end))
+        if (!_waits.Wait(() => _log.HasPassed(pass, out _)))
         {
-            throw NotCaughtUp($"This reader is at {_applied.Value}, the log goes on to {_log.Verified}.");
+            throw NotCaughtUp($"The log is known up to {_log.Verified}.");
         }
+
+        if (_log.Coming.CutOf(rel) is { IsValid: true } cut && !_waits.Wait(() => _applied.Value >= cut))
+        {
+            throw NotCaughtUp($"The relation {rel} was cut by a record that ends at {cut}, this reader is at {_applied.Value}.");
+        }
+
+        return _log.Coming.Drops(rel);
     }
 
     public bool AwaitCut(Func<bool> passed) => _waits.Wait(passed);

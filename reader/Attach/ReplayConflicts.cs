@@ -61,6 +61,7 @@ internal sealed class ReplayConflicts(TransactionManager transactions, Func<IEnu
 
     private void Resolve(Xid removed, CancellationToken stop)
     {
+        var known = new HashSet<int>();
         waits.TailIsHeld = true;
         try
         {
@@ -68,14 +69,17 @@ internal sealed class ReplayConflicts(TransactionManager transactions, Func<IEnu
             {
                 stop.ThrowIfCancellationRequested();
                 bool overdue = delay is { } limit && time.GetElapsedTime(CaughtUpAt) > limit;
+                known.Clear();
                 foreach (ServedSession session in sessions())
                 {
+                    known.Add(session.ThreadId);
                     if (session.OldestSnapshot <= oldest)
                     {
                         Ask(session, overdue);
                     }
                 }
 
+                waits.EndOthers(known, Conflict(fatal: true));
                 stop.WaitHandle.WaitOne(Look);
             }
         }

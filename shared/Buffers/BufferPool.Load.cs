@@ -150,7 +150,7 @@ public sealed unsafe partial class BufferPool
         _index.CutPoint > from || (e.LogIsGone && _options.Ahead is { } ahead && ahead.AwaitCut(() => _index.CutPoint > from));
 
     /// <summary>
-    /// A block that the log knows is not in its file: a stock writer has cut or removed the file, and the record that says so is met by catching up. True: look again;
+    /// A block that the log knows is not in its file: a stock writer has cut or removed the file, and the log says which. True: look again;
     /// false: the block was cut off.
     /// </summary>
     /// <exception cref="PgException">The relation was dropped.</exception>
@@ -158,8 +158,7 @@ public sealed unsafe partial class BufferPool
     {
         const int patience = 3;
         IStorageAhead ahead = _options.Ahead!;
-        ahead.CatchUp();
-        if (times > patience || _forks.Get(tag.Rel, ForkNumber.Main).Dropped.IsValid)
+        if (ahead.IsGone(tag.Rel) || times > patience || _forks.Get(tag.Rel, ForkNumber.Main).Dropped.IsValid)
         {
             throw ahead.Vanished(tag.Rel);
         }

@@ -153,13 +153,13 @@ internal sealed class ForkTable(RelationFiles files, IStorageAhead? ahead = null
     }
 
     /// <summary>
-    /// A stock writer may have cut or removed the file by a record that is not applied yet. Once it is, the size is the log's to tell. Maps need no such care: one that
-    /// is missing only says less.
+    /// A stock writer may have cut or removed the file by a record that is not applied yet. Once a cut is, the size is the log's to tell. Maps need no such care: one
+    /// that is missing only says less.
     /// </summary>
     private uint Explained(ForkInfo info, uint disk)
     {
-        ahead!.CatchUp();
-        return disk == 0 && Get(info.Rel, ForkNumber.Main).Dropped.IsValid ? throw ahead.Vanished(info.Rel) : disk;
+        bool gone = ahead!.IsGone(info.Rel) || Get(info.Rel, ForkNumber.Main).Dropped.IsValid;
+        return gone && disk == 0 ? throw ahead.Vanished(info.Rel) : disk;
     }
 
     /// <summary>Nothing is known of the relation any more: its files went, or were changed behind the pool.</summary>

@@ -13,10 +13,11 @@ public interface IStorageAhead
     void AwaitApplied(in BufferTag tag, Lsn pageLsn);
 
     /// <summary>
-    /// Returns once all that the log held at the time of the call is applied. WAL comes before files, so what storage showed before the call (a size, a missing block) is explained then.
+    /// Explains what storage showed of a relation before the call: a size, a missing block. WAL comes before files, so the log as it is now has every record that cut or
+    /// removed them; the call returns once those that cut it are applied. True: one that is not applied yet drops the relation.
     /// </summary>
     /// <exception cref="PgException">As with <see cref="AwaitApplied"/>.</exception>
-    void CatchUp();
+    bool IsGone(RelFileNode rel);
 
     /// <summary>The index may no longer have entries from a position on because their records are gone: returns once a cut has passed it. False: none came in time.</summary>
     bool AwaitCut(Func<bool> passed);

@@ -145,6 +145,11 @@ public sealed class BtreeVersionTests(BtreeVersionTests.History history) : IClas
         {
             var block = (uint)random.Next(1, _pages.Count);
             int version = random.Next(Versions);
+            if (_pages[block][0].Version > version)
+            {
+                return false;
+            }
+
             ref BtreeOpaque opaque = ref BtreePage.Opaque(new Page(new Span<byte>(At(block, version), SharedStorage.Format.Pages.Page.Size)));
             if (!opaque.IsLeaf || opaque.IsIgnored || opaque.IsLeftmost)
             {
