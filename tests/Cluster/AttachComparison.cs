@@ -7,7 +7,7 @@ namespace SharedStorage.Cluster;
 /// The same queries at the same position of the log on a hot standby, whose replay is paused, and on the attached reader, in a repeatable read transaction whose snapshot is
 /// that position. Each side may refuse what the primary has removed meanwhile, with SQLSTATE 40001 or 55000; it may never differ.
 /// </summary>
-internal sealed class AttachComparison(AttachFixture servers)
+internal sealed class AttachComparison(AttachFixture servers) : IDisposable
 {
     private static readonly string[] Queries =
     [
@@ -30,6 +30,12 @@ internal sealed class AttachComparison(AttachFixture servers)
     /// <summary>undefined_table.</summary>
     private const string Missing = "42P01";
 
+    /// <summary>One session a query, so that a conflict of one leaves the others their snapshots.</summary>
+    private readonly NpgsqlConnection?[] _sessions = new NpgsqlConnection?[Queries.Length];
+
+    /// <summary>The sessions that have a snapshot at the position of this round.</summary>
+    private readonly bool[] _holds = new bool[Queries.Length];
+
     private int _rounds;
     private int _conflicts;
 
@@ -43,40 +49,83 @@ internal sealed class AttachComparison(AttachFixture servers)
     public void Round()
     {
         _rounds++;
-        using NpgsqlConnection session = AttachTests.Open(servers.Reader);
         using NpgsqlConnection control = AttachTests.Open(servers.Reader);
         using NpgsqlConnection standby = AttachTests.Open(servers.Standby!.Port);
         try
         {
-            AttachTests.Scalar(session, "select 1");
+            // Pages that are in the pool already are brought forward by the log, however far storage is by now.
+            Array.Clear(_holds);
+            ForEachSession((_, session, query) => Answer(session, query));
             string position = Meet(standby, control);
-            AttachTests.Execute(session, "begin isolation level repeatable read");
-            AttachTests.Scalar(session, "select 1");
-            AttachTests.Execute(control, "set sharedstorage.replay_until = ''");
-            foreach (string query in Queries)
+            ForEachSession((i, session, _) =>
             {
-                string expected = Answer(standby, query);
-                AttachTests.Execute(session, "savepoint before_query");
-                string ours = Answer(session, query);
-                if (ours == Missing)
+                AttachTests.Execute(session, "begin isolation level repeatable read");
+                AttachTests.Scalar(session, "select 1");
+                _holds[i] = true;
+            });
+            AttachTests.Execute(control, "set sharedstorage.replay_until = ''");
+            ForEachSession((i, session, query) =>
+            {
+                if (!_holds[i])
                 {
-                    AttachTests.Execute(session, "rollback to savepoint before_query");
+                    return;
                 }
 
+                string ours = Answer(session, query);
+                string expected = Answer(standby, query);
                 Assert.True(expected == ours, $"at {position}: {query}\nstandby: {Short(expected)}\nattached: {Short(ours)}");
                 Equal++;
-            }
-        }
-        catch (PostgresException e) when (e.SqlState is "40001" or "55000")
-        {
-            _conflicts++;
-            LastConflict = $"{e.SqlState} {e.MessageText} {e.Detail}";
+            });
+            ForEachSession((i, session, _) => AttachTests.Execute(session, _holds[i] ? "rollback" : "select 1"));
         }
         finally
         {
             AttachTests.Execute(control, "set sharedstorage.replay_until = ''");
             AttachTests.Execute(standby, "select pg_wal_replay_resume()");
         }
+    }
+
+    public void Dispose()
+    {
+        foreach (NpgsqlConnection? session in _sessions)
+        {
+            session?.Dispose();
+        }
+    }
+
+    /// <summary>A session that conflicts is out for the rest of the round; the next round gives its query a new one.</summary>
+    private void ForEachSession(Action<int, NpgsqlConnection, string> action)
+    {
+        for (int i = 0; i < Queries.Length; i++)
+        {
+            try
+            {
+                if (_sessions[i] is not { State: System.Data.ConnectionState.Open } session)
+                {
+                    _sessions[i]?.Dispose();
+                    session = _sessions[i] = AttachTests.Open(servers.Reader);
+                }
+
+                action(i, session, Queries[i]);
+            }
+            catch (PostgresException e) when (e.SqlState is "40001" or "55000")
+            {
+                Refused(i, $"{e.SqlState} {e.MessageText} {e.Detail}");
+            }
+            catch (NpgsqlException e) when (e is not PostgresException)
+            {
+                Refused(i, e.Message);
+            }
+        }
+    }
+
+    private void Refused(int query, string why)
+    {
+        _conflicts++;
+        LastConflict = $"{Queries[query]}: {why}";
+        _holds[query] = false;
+        _sessions[query]?.Dispose();
+        _sessions[query] = null;
     }
 
     /// <summary>At the end of the load: every query, and no excuse.</summary>

@@ -32,7 +32,7 @@ public sealed class AttachTests
         load.Prepare();
         servers.StartReader();
         load.Begin();
-        var comparison = new AttachComparison(servers);
+        using var comparison = new AttachComparison(servers);
         var clock = System.Diagnostics.Stopwatch.StartNew();
         for (int round = 1; clock.Elapsed < TimeSpan.FromSeconds(seconds); round++)
         {
@@ -118,6 +118,7 @@ public sealed class AttachTests
             Execute(holder, "begin isolation level repeatable read");
             Assert.Equal("1", Scalar(holder, $"select i from {table} limit 1"));
             servers.Primary.Psql(change);
+            servers.CatchUp();
             PostgresException error = Assert.Throws<PostgresException>(() => Scalar(holder, $"select count(*) from {table}"));
             Assert.Equal("40001", error.SqlState);
             Execute(holder, "rollback");
@@ -203,7 +204,7 @@ public sealed class AttachTests
     internal static NpgsqlConnection Open(int port, string database = "postgres")
     {
         var connection = new NpgsqlConnection(
-            $"Host=127.0.0.1;Port={port};Username=postgres;Database={database};Pooling=false;Server Compatibility Mode=NoTypeLoading;Command Timeout=60");
+            $"Host=127.0.0.1;Port={port};Username=postgres;Database={database};Pooling=false;Server Compatibility Mode=NoTypeLoading;Command Timeout=60;Include Error Detail=true");
         connection.Open();
         return connection;
     }
