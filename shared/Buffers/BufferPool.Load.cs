@@ -12,6 +12,9 @@ public sealed unsafe partial class BufferPool
     [ThreadStatic] private static EntryList? _entries;
     [ThreadStatic] private static WalRecord? _record;
 
+    /// <summary>Given in place of the first entry to apply: the file ends before the block, though the log knows it.</summary>
+    private const int Missing = -1;
+
     private enum BaseRead
     {
         Ok,
@@ -88,8 +91,7 @@ public sealed unsafe partial class BufferPool
         }
 
         EntryList entries = Entries;
-        long began = _options.Time.GetTimestamp();
-        while (true)
+        for (int missing = 0; ;)
         {
             // What storage gives from here on has all changes before `from`; entries from there on are complete unless a cut passes it meanwhile (R6).
             Lsn to = writing ? Lsn.Max : _options.Applied.Value;
@@ -107,6 +109,18 @@ public sealed unsafe partial class BufferPool
             try
             {
                 int first = PrepareBase(frame.Page, tag, mode, from, to, entries, out future);
+                if (first == Missing)
+                {
+                    if (!ExistsAfterAll(tag, ++missing))
+                    {
+                        frame.Page.Bytes.Clear();
+                        Volatile.Write(ref frame.Mark, _options.Applied.Value.Value);
+                        return;
+                    }
+
+                    continue;
+                }
+
                 if (!future.IsValid)
                 {
                     Redo(frame.Page, tag, entries, first);
@@ -114,14 +128,42 @@ public sealed unsafe partial class BufferPool
                     return;
                 }
             }
-            catch (StorageException) when (!writing && _index.CutPoint > from)
+            catch (StorageException e) when (!writing)
             {
-                // The log before the cut may be gone: begin again from what storage has by now.
+                if (!MayBeginAgain(e, from))
+                {
+                    throw;
+                }
+
                 continue;
             }
 
-            WaitForFuture(tag, future, began);
+            WaitForFuture(tag, future);
         }
+    }
+
+    /// <summary>
+    /// The log before the cut may be gone: then a load begins again from what storage has by now. A stock writer recycles log by its own checkpoints, a little before
+    /// this node knows of them.
+    /// </summary>
+    private bool MayBeginAgain(StorageException e, Lsn from) =>
+        _index.CutPoint > from || (e.LogIsGone && _options.Ahead is { } ahead && ahead.AwaitCut(() => _index.CutPoint > from));
+
+    /// <summary>
+    /// A block that the log knows is not in its file: a stock writer has cut or removed the file, and the log says which. True: look again;
+    /// false: the block was cut off.
+    /// </summary>
+    /// <exception cref="PgException">The relation was dropped.</exception>
+    private bool ExistsAfterAll(in BufferTag tag, int times)
+    {
+        const int patience = 3;
+        IStorageAhead ahead = _options.Ahead!;
+        if (ahead.IsGone(tag.Rel) || times > patience || _forks.Get(tag.Rel, ForkNumber.Main).Dropped.IsValid)
+        {
+            throw ahead.Vanished(tag.Rel);
+        }
+
+        return tag.Block.Value < BlockCount(tag.Rel, tag.Fork);
     }
 
     private void FinishLoad(Frame frame, in BufferTag tag, int hash, bool writing, Lsn to, EntryList entries, int first)
@@ -176,6 +218,8 @@ public sealed unsafe partial class BufferPool
 
         switch (ReadBase(tag, page.Bytes))
         {
+            case BaseRead.PastEnd when _options.Ahead is not null && !_writing && !isMap && !emptied.IsValid && mode == PinMode.Normal:
+                return Missing;
             case BaseRead.PastEnd:
                 page.Bytes.Clear();
                 return live;
@@ -302,19 +346,20 @@ public sealed unsafe partial class BufferPool
     }
 
     /// <summary>A page ahead of this node: on a healthy cluster the gate forbids it (I2); beside a stock writer it is met by waiting.</summary>
-    private void WaitForFuture(in BufferTag tag, Lsn pageLsn, long began)
+    private void WaitForFuture(in BufferTag tag, Lsn pageLsn)
     {
-        TimeSpan wait = _options.FuturePageWait;
-        while (_writing || _options.Applied.Value < pageLsn)
+        if (!_writing && _options.Ahead is { } ahead)
         {
-            if (_writing || _options.Time.GetElapsedTime(began) >= wait)
-            {
-                Lsn known = _writing ? Log.Inserted : _options.Applied.Value;
-                throw new StorageException(string.Create(CultureInfo.InvariantCulture,
-                    $"block {tag.Block.Value} of file \"{FileOf(tag)}\" has LSN {pageLsn}, later than what this node has of the log ({known}) (R12)"));
-            }
+            ahead.AwaitApplied(tag, pageLsn);
+            return;
+        }
 
-            Thread.Sleep(1);
+        // By a promotion in between the node may know more than when it read.
+        Lsn known = _writing ? Log.Inserted : _options.Applied.Value;
+        if (known < pageLsn)
+        {
+            throw new StorageException(string.Create(CultureInfo.InvariantCulture,
+                $"block {tag.Block.Value} of file \"{FileOf(tag)}\" has LSN {pageLsn}, later than what this node has of the log ({known}) (R12)"));
         }
     }
 }

@@ -215,8 +215,13 @@ public sealed unsafe partial class BufferPool
             Interlocked.Increment(ref _versions);
             return next;
         }
-        catch (StorageException) when (!writing && _index.CutPoint > from)
+        catch (StorageException e) when (!writing)
         {
+            if (!MayBeginAgain(e, from))
+            {
+                throw;
+            }
+
             DropVersion(frame, hash);
             return null;
         }

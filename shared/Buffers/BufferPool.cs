@@ -51,7 +51,7 @@ public sealed unsafe partial class BufferPool : IDisposable
         }
 
         _table = new BufferTable(_frames);
-        _forks = new ForkTable(_files, options.ReadCheck);
+        _forks = new ForkTable(_files, options.ReadCheck, options.Ahead);
         _frozen = new FrozenCopies(options.FrozenCopies > 0 ? options.FrozenCopies : Math.Max(64, options.Frames / 4));
         _index = new LogIndex.LogIndex(options.LogIndexBytes, options.Consistent.Value, options.LogIndexSpill);
         _freeFrames = new Stack<int>(_frames.Length);

@@ -37,10 +37,8 @@ public sealed record BufferPoolOptions
     /// <summary>A folder on local disk, of this pool alone, for what the LogIndex has beyond that; null keeps all in memory. What is in it is deleted at the start.</summary>
     public string? LogIndexSpill { get; init; }
 
-    /// <summary>
-    /// How long a pin waits for <see cref="Applied"/> when storage gives a page from the future: only in attach mode does that happen (R12). Zero fails at once.
-    /// </summary>
-    public TimeSpan FuturePageWait { get; init; } = TimeSpan.Zero;
+    /// <summary>Where storage may be ahead of this node: beside a stock writer. Null fails at once when a page is (R12).</summary>
+    public IStorageAhead? Ahead { get; init; }
 
     /// <summary>How long a pin waits for a frame before it fails: longer than a lease, so that an evicted reader frees the frames it held back.</summary>
     public TimeSpan FrameWait { get; init; } = TimeSpan.FromSeconds(30);

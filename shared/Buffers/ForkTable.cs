@@ -104,7 +104,7 @@ internal sealed class ForkInfo(RelFileNode rel, ForkNumber fork)
 }
 
 /// <summary>The forks that the node has met. Thread-safe.</summary>
-internal sealed class ForkTable(RelationFiles files, IStorageReadCheck? check = null)
+internal sealed class ForkTable(RelationFiles files, IStorageReadCheck? check = null, IStorageAhead? ahead = null)
 {
     private readonly ConcurrentDictionary<(RelFileNode Rel, ForkNumber Fork), ForkInfo> _forks = new();
     private readonly ForkInfo?[] _recent = new ForkInfo?[256];
@@ -135,6 +135,11 @@ internal sealed class ForkTable(RelationFiles files, IStorageReadCheck? check = 
     {
         uint disk = files.BlockCount(info.Rel, info.Fork);
         check?.AfterSize(info.Rel, info.Fork);
+        if (ahead is not null && info.Fork is not (ForkNumber.VisibilityMap or ForkNumber.FreeSpaceMap))
+        {
+            disk = Explained(info, disk);
+        }
+
         lock (info.Extension)
         {
             if (!info.IsKnown)
@@ -146,6 +151,16 @@ internal sealed class ForkTable(RelationFiles files, IStorageReadCheck? check = 
 
             return info.Blocks;
         }
+    }
+
+    /// <summary>
+    /// A stock writer may have cut or removed the file by a record that is not applied yet. Once a cut is, the size is the log's to tell. Maps need no such care: one
+    /// that is missing only says less.
+    /// </summary>
+    private uint Explained(ForkInfo info, uint disk)
+    {
+        bool gone = ahead!.IsGone(info.Rel) || Get(info.Rel, ForkNumber.Main).Dropped.IsValid;
+        return gone && disk == 0 ? throw ahead.Vanished(info.Rel) : disk;
     }
 
     /// <summary>Nothing is known of the relation any more: its files went, or were changed behind the pool.</summary>

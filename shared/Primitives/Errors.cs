@@ -31,6 +31,9 @@ public sealed class StorageException : IOException
     /// <summary>The SQLSTATE that a client is told: data_corrupted (XX001) or io_error (58030).</summary>
     public string SqlState { get; init; } = SqlStates.DataCorrupted;
 
+    /// <summary>A record that was in the log cannot be read any more.</summary>
+    public bool LogIsGone { get; init; }
+
     /// <summary>The errno of the call that failed; 0 when none did.</summary>
     public int Errno { get; init; }
 }

@@ -36,6 +36,18 @@ public sealed partial class TransactionManager
     /// <summary>Which segments of an area the log truncated away since this node began.</summary>
     public IReadOnlySet<uint> TruncatedInReplay(SlruFiles files) => _truncatedInReplay.Where(t => t.Files == files).SelectMany(t => t.Segments).ToHashSet();
 
+    /// <summary>
+    /// Takes into memory every page of clog that may change from here on, before anything is applied. Beside a stock writer a page that is read later may tell of
+    /// commits that are not applied yet (R7); what these pages tell is covered once the node has applied all that the log held when they were read.
+    /// </summary>
+    public void PreloadClog()
+    {
+        const uint pages = (uint)((1UL << 32) / ClogLayout.XidsPerPage);
+        for (uint page = ClogLayout.PageOf(Map.Horizon); Clog.Cache.TryLoad(page); page = (page + 1) % pages)
+        {
+        }
+    }
+
     internal void ApplyCommit(Xid xid, in XactEnd record, ushort origin, Lsn start, Lsn end)
     {
         // The map before clog (rule 12): no session may find a commit in clog of which the map does not say when it was.

@@ -237,7 +237,8 @@ internal sealed class BtreeDescent(BtreePages pages, BtreeSchema schema)
 
     /// <summary>
     /// From a page to its left neighbour as it is now; invalid at the left end (_bt_walk_left). The neighbour may have been split (then the page wanted lies
-    /// right of it) or the page itself deleted (then its keys went to the right). A half-dead page may come back: the caller steps over it.
+    /// right of it) or the page itself deleted (then its keys went to the right). A half-dead page may come back: the caller steps over it. On a reader the tail may
+    /// apply any number of records between two of these steps.
     /// </summary>
     public BtreeBuffer WalkLeft(BtreeBuffer buffer)
     {
@@ -245,6 +246,7 @@ internal sealed class BtreeDescent(BtreePages pages, BtreeSchema schema)
         {
             uint from = buffer.Block;
             uint left = buffer.Opaque.Prev;
+            Lsn version = buffer.Page.Lsn;
             buffer = pages.Exchange(buffer, left, LatchMode.Shared);
             for (int tries = 0; ;)
             {
@@ -272,8 +274,10 @@ internal sealed class BtreeDescent(BtreePages pages, BtreeSchema schema)
                 }
                 while (buffer.Opaque.IsDeleted);
             }
-            else if (buffer.Opaque.Prev == left)
+            else if (buffer.Opaque.Prev == left && buffer.Page.Lsn == version)
             {
+                // R9: no record has touched the page since its link was followed, so the neighbour must have led back to it. When one has (the neighbour was split, and the
+                // new page between them deleted again), the link may name the same neighbour and be right all the same: the loop follows it anew.
                 throw BtreePages.Corrupted($"could not find left sibling of block {from} in index \"{schema.Name}\"");
             }
         }

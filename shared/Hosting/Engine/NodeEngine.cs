@@ -26,7 +26,7 @@ public sealed class NodeEngine : IDisposable
 {
     private TimelineHistory _history;
 
-    private NodeEngine(NodeEnvironment environment, in ControlFile control, TimelineHistory history, in CheckPoint start, IStorageReadCheck? readCheck, TimeSpan futurePageWait)
+    private NodeEngine(NodeEnvironment environment, in ControlFile control, TimelineHistory history, in CheckPoint start, IStorageReadCheck? readCheck, IStorageAhead? ahead)
     {
         string data = environment.DataDirectory;
         Control = control;
@@ -51,7 +51,7 @@ public sealed class NodeEngine : IDisposable
             LogIndexBytes = environment.Settings.Number("sharedstorage.log_index_size"),
             LogIndexSpill = Path.Combine(environment.LocalDirectory, "log_index"),
             ReadCheck = readCheck,
-            FuturePageWait = futurePageWait,
+            Ahead = ahead,
         });
         Locks = new LockManager();
         Transactions = new TransactionManager(data, readOnly: true, Locks, environment.Time);
@@ -104,7 +104,7 @@ public sealed class NodeEngine : IDisposable
     /// <summary>Reads pg_control and the checkpoint that it names, and stands ready to tail from that checkpoint's redo.</summary>
     /// <exception cref="StorageException">The control file or the checkpoint record is damaged.</exception>
     /// <exception cref="PgException">The directory cannot be served.</exception>
-    public static NodeEngine Open(NodeEnvironment environment, IStorageReadCheck? readCheck = null, TimeSpan futurePageWait = default)
+    public static NodeEngine Open(NodeEnvironment environment, IStorageReadCheck? readCheck = null, IStorageAhead? ahead = null)
     {
         ControlFile control = new ControlFileStore(environment.DataDirectory).Read();
         control.CheckCompatible();
@@ -115,7 +115,7 @@ public sealed class NodeEngine : IDisposable
         environment.Logs.CreateLogger("engine").LogInformation(
             "checkpoint at {CheckPoint}, redo at {Redo}, timeline {Timeline}, cluster was {State}",
             control.CheckPointAt, start.Redo, history.Timeline, control.State);
-        return new NodeEngine(environment, control, history, start, readCheck, futurePageWait);
+        return new NodeEngine(environment, control, history, start, readCheck, ahead);
     }
 
     /// <summary>

@@ -41,6 +41,11 @@ internal sealed class PgConnection
     /// <summary>The oldest snapshot that its session reads from.</summary>
     public Lsn OldestSnapshot => Volatile.Read(ref _session)?.OldestSnapshot ?? Lsn.Max;
 
+    /// <summary>Null before the client has been let in.</summary>
+    public SqlSession? Session => Volatile.Read(ref _session);
+
+    public int ThreadId => _thread.ManagedThreadId;
+
     public void Start() => _thread.Start();
 
     public void Join(TimeSpan patience) => _thread.Join(patience);

@@ -45,6 +45,11 @@ public sealed class LogTail
     /// <summary>Called after each record is applied, by the thread that tails: a pin made there sees it and nothing later. For walcheck; null on a node.</summary>
     public Action<WalRecord>? RecordApplied { get; init; }
 
+    /// <summary>
+    /// Called before each record is made known, by the thread that tails: what must be met first may wait there, as a hot standby's conflicts do. Null where nothing is.
+    /// </summary>
+    public Action<WalRecord>? BeforeRecord { get; set; }
+
     /// <summary>Why the log ended, after <see cref="Run"/> gave <see cref="WalRead.End"/>.</summary>
     public WalEnd? End => _reader.End;
 
@@ -115,6 +120,7 @@ public sealed class LogTail
 
     private void Apply(WalRecord record)
     {
+        BeforeRecord?.Invoke(record);
         ResourceManager manager = _table.ManagerOf(record);
         for (int id = 0; id < record.BlockCount; id++)
         {

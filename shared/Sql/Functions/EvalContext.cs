@@ -116,6 +116,9 @@ public interface ISessionInfo
     /// <summary>The LSN applied (reader), or where recovery ended.</summary>
     Lsn? LastReplayLsn => null;
 
+    /// <summary>How replay is held; null where it cannot be (a writer, a reader that follows one).</summary>
+    IReplayControl? Replay => null;
+
     /// <summary>txid_current, pg_current_xact_id: gives the transaction a number when it has none.</summary>
     FullXid CurrentTransactionId(bool assign) => throw PgException.NotSupported("txid_current()");
 
@@ -126,4 +129,23 @@ public interface ISessionInfo
     long SequenceLast() => throw PgException.NotSupported("lastval()");
 
     void SendNotice(string severity, string message) { }
+}
+
+/// <summary>Holds replay, as pg_wal_replay_pause does on a hot standby.</summary>
+public interface IReplayControl
+{
+    /// <summary>Asked to pause; replay stops before the next record.</summary>
+    bool IsPauseRequested { get; }
+
+    /// <summary>"not paused", "pause requested" or "paused".</summary>
+    string PauseState { get; }
+
+    /// <summary>How far the log is known.</summary>
+    Lsn Received { get; }
+
+    void Pause();
+    void Resume();
+
+    /// <summary>Nothing that ends after this is applied; <see cref="Lsn.Max"/> for no bound.</summary>
+    void HoldAt(Lsn position);
 }

@@ -96,6 +96,10 @@ internal static class SystemFunctions
         Hint = "WAL control functions cannot be executed during recovery.",
     };
 
+    private static IReplayControl Replay(EvalContext c) => c.Session.Replay ?? throw (c.Session.IsReader
+        ? PgException.NotSupported("control of replay on a reader that follows a writer")
+        : new PgException(SqlStates.ObjectNotInPrerequisiteState, "recovery is not in progress") { Hint = "Recovery control functions can only be executed during recovery." });
+
     private static Datum FromLsn(Lsn lsn) => Datum.FromInt64((long)lsn.Value);
 
     private static void AddLog(FunctionTable t)
@@ -104,7 +108,19 @@ internal static class SystemFunctions
         t.F0("pg_current_wal_insert_lsn", static c => c.Session.IsReader ? throw InRecovery() : FromLsn(c.Session.CurrentWalLsn));
         t.F0("pg_current_wal_flush_lsn", static c => c.Session.IsReader ? throw InRecovery() : FromLsn(c.Session.FlushedWalLsn));
         t.F0("pg_last_wal_replay_lsn", static c => c.Session.LastReplayLsn is { } l ? FromLsn(l) : Datum.Null);
-        t.F0("pg_last_wal_receive_lsn", static c => c.Session.LastReplayLsn is { } l ? FromLsn(l) : Datum.Null);
+        t.F0("pg_last_wal_receive_lsn", static c => (c.Session.Replay?.Received ?? c.Session.LastReplayLsn) is { } l ? FromLsn(l) : Datum.Null);
+        t.F0("pg_wal_replay_pause", static c =>
+        {
+            Replay(c).Pause();
+            return Void;
+        });
+        t.F0("pg_wal_replay_resume", static c =>
+        {
+            Replay(c).Resume();
+            return Void;
+        });
+        t.F0("pg_is_wal_replay_paused", static c => Datum.FromBool(Replay(c).IsPauseRequested));
+        t.F0("pg_get_wal_replay_pause_state", static c => Datum.FromText(Replay(c).PauseState));
         t.F2("pg_wal_lsn_diff", static (a, b, _) => NumericFunctions.FromInteger((Int128)(ulong)a.Bits - (ulong)b.Bits));
     }
 

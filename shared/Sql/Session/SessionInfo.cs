@@ -25,6 +25,7 @@ internal sealed class SessionInfo(SqlSession session) : ISessionInfo
     public Lsn CurrentWalLsn => session.Node.CurrentLsn?.Invoke() ?? Lsn.Invalid;
     public Lsn FlushedWalLsn => session.Node.FlushedLsn?.Invoke() ?? CurrentWalLsn;
     public Lsn? LastReplayLsn => session.Node.IsReader ? session.Node.CurrentLsn?.Invoke() : null;
+    public IReplayControl? Replay => session.Node.Replay;
     public FullXid CurrentTransactionId(bool assign) => session.TransactionId(assign);
     public long SequenceNext(Oid sequence) => session.Sequences.Next(sequence);
     public long SequenceCurrent(Oid sequence) => session.Sequences.Current(sequence);
@@ -72,7 +73,7 @@ internal sealed class SessionInfo(SqlSession session) : ISessionInfo
 
 public sealed partial class SqlSession
 {
-    internal Oid DatabaseId => _databaseRow.Oid;
+    public Oid DatabaseId => _databaseRow.Oid;
 
     internal string SetSetting(string name, string? value, bool local) => _settings.Set(name, value, local, _savepoints.Count);
 

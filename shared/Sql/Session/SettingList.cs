@@ -100,6 +100,7 @@ internal static class SettingList
         new("autovacuum", SettingKind.Bool, "off", Changeable: false),
         new("track_activities", SettingKind.Bool, "on"),
         new("password_encryption", SettingKind.Enum, "scram-sha-256", Values: ["md5", "scram-sha-256"]),
+        new("sharedstorage.replay_until", SettingKind.Text, ""),
         new("sharedstorage.read_consistency", SettingKind.Enum, "eventual", Values: ["eventual", "session", "global"]),
         new("sharedstorage.read_lsn", SettingKind.Text, "0/0"),
         new("sharedstorage.read_consistency_timeout", SettingKind.Int, "10s", "ms") { Min = 1, Max = int.MaxValue },

@@ -25,6 +25,9 @@ public sealed class SqlNode
     public Func<Lsn>? CurrentLsn { get; init; }
     public Func<Lsn>? FlushedLsn { get; init; }
 
+    /// <summary>How replay is held; null where it cannot be.</summary>
+    public Functions.IReplayControl? Replay { get; set; }
+
     /// <summary>Cancels the query of another session by its process number (pg_cancel_backend); false when there is none.</summary>
     public Func<int, bool>? CancelSession { get; init; }
 

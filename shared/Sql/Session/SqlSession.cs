@@ -96,6 +96,16 @@ public sealed partial class SqlSession : IDisposable
         }
     }
 
+    /// <summary>Whether a statement runs; without one a session cannot be cancelled, only ended. From any thread.</summary>
+    public bool IsRunning => _running;
+
+    /// <summary>Asks the running statement to stop with this error. From any thread.</summary>
+    public void Cancel(PgException reason)
+    {
+        _cancel.Set(reason);
+        _locks.Interrupt();
+    }
+
     /// <summary>Asks the session to end: the running query stops with this FATAL error (57P01, 57P02, 25P03). From any thread.</summary>
     public void Terminate(PgException reason)
     {
@@ -254,10 +264,32 @@ public sealed partial class SqlSession : IDisposable
                 throw PgException.NotSupported("isolation level SERIALIZABLE");
             case "sharedstorage.read_lsn" when !Lsn.TryParse(value, out _):
                 throw new PgException(SqlStates.InvalidParameterValue, $"invalid value for parameter \"{name}\": \"{value}\"") { Hint = "A position in the log, as SHOW sharedstorage.commit_lsn gives it." };
+            case "sharedstorage.replay_until":
+                HoldReplay(value);
+                break;
             case "role" when value != "none" && value != _user.RolName:
                 throw PgException.NotSupported("SET ROLE");
         }
 
         return value;
+    }
+
+    /// <summary>The bound is the node's, not the session's: it stays until it is set to nothing.</summary>
+    private void HoldReplay(string position)
+    {
+        Lsn until = Lsn.Max;
+        if (position.Length > 0 && !Lsn.TryParse(position, out until))
+        {
+            throw new PgException(SqlStates.InvalidTextRepresentation, $"invalid input syntax for type pg_lsn: \"{position}\"");
+        }
+
+        if (_node.Replay is { } replay)
+        {
+            replay.HoldAt(until);
+        }
+        else if (position.Length > 0)
+        {
+            throw PgException.NotSupported("control of replay on this node");
+        }
     }
 }

@@ -77,6 +77,27 @@ public sealed class SlruCache(SlruFiles files, bool gated = true)
         }
     }
 
+    /// <summary>Brings a page into memory if the files have it; it stays there.</summary>
+    internal bool TryLoad(uint page)
+    {
+        lock (Sync)
+        {
+            if (_pages.ContainsKey(page))
+            {
+                return true;
+            }
+
+            var found = new SlruPage(page);
+            if (!Files.TryRead(page, found.Bytes))
+            {
+                return false;
+            }
+
+            _pages[page] = found;
+            return true;
+        }
+    }
+
     /// <summary>The page for a change; the caller holds <see cref="Sync"/> and ends with <see cref="Changed"/>.</summary>
     internal SlruPage GetForChange(uint page, SlruMissing missing) =>
         _pages.TryGetValue(page, out SlruPage? found) ? found : Load(page, missing);

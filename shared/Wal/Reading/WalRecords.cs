@@ -38,7 +38,7 @@ public sealed class WalRecords(WalDirectory directory, TimelineHistory history, 
 
         if (result != WalRead.Record || into.Start != start)
         {
-            throw new StorageException($"the log record at {start} cannot be read: {end?.Message ?? "no record begins there"}");
+            throw new StorageException($"the log record at {start} cannot be read: {end?.Message ?? "no record begins there"}") { LogIsGone = true };
         }
     }
 

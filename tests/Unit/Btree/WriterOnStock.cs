@@ -26,13 +26,15 @@ internal sealed class WriterOnStock : IDisposable, IFlushGate
     private readonly WalRecords _records;
     private readonly RecentWal _recent;
     private readonly WalInserter _wal;
+    private readonly WalDirectory _directory;
+    private readonly TimelineHistory _history;
 
     public WriterOnStock(StockPostgres server, int frames = 2000)
     {
         _server = server;
         ControlFile control = new ControlFileStore(server.DataDirectory).Read();
-        var directory = new WalDirectory(Path.Combine(server.DataDirectory, "pg_wal"), (int)control.WalSegmentSize, control.SystemIdentifier);
-        TimelineHistory history = directory.ReadHistory(control.CheckPoint.Timeline);
+        WalDirectory directory = _directory = new WalDirectory(Path.Combine(server.DataDirectory, "pg_wal"), (int)control.WalSegmentSize, control.SystemIdentifier);
+        TimelineHistory history = _history = directory.ReadHistory(control.CheckPoint.Timeline);
         Lsn end;
         using (WalReader reader = WalReader.Open(directory, history, control.CheckPointAt))
         {
@@ -76,6 +78,9 @@ internal sealed class WriterOnStock : IDisposable, IFlushGate
     public Lsn LowestApplied => Lsn.Max;
 
     public FlushVerdict Judge(Lsn pageLsn) => pageLsn > _wal.Flushed ? FlushVerdict.FlushLogFirst : FlushVerdict.Write;
+
+    /// <summary>The log from a position on, to be read by one thread.</summary>
+    public WalReader Log(Lsn from) => WalReader.Open(_directory, _history, from);
 
     /// <summary>What the catalog knows of an index by its oid: where its file lies.</summary>
     public static RelFileNode NodeOf(StockPostgres server, string relation) => new(

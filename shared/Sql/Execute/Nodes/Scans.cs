@@ -39,6 +39,12 @@ public abstract class TableScanNode : ExecNode
 
     protected TableScanNode(ExecContext context, int entry, Relation table, IReadOnlyList<short> systemColumns)
     {
+        if (table.Persistence != 'p' && !context.Engine.Buffers.CanWrite)
+        {
+            // The log does not have them, so what is in their files belongs to nobody here.
+            throw new PgException(SqlStates.FeatureNotSupported, "cannot access temporary or unlogged relations during recovery");
+        }
+
         Context = context;
         _entry = entry;
         Table = table;

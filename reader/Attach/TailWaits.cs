@@ -1,0 +1,91 @@
+using System.Collections.Concurrent;
+using SharedStorage.Primitives;
+
+namespace SharedStorage.Reader.Attach;
+
+/// <summary>
+/// Sessions that wait for the tail: for a page from the future, for the record that explains a missing file. The tail may be waiting for the same session's snapshot: then
+/// the session gives up at once, since neither could go on (a hot standby cancels in such a deadlock, too).
+/// </summary>
+internal sealed class TailWaits(TimeProvider time, TimeSpan patience)
+{
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(1);
+    private readonly ConcurrentDictionary<int, Waiter> _waiting = new();
+    private volatile bool _tailIsHeld;
+
+    /// <summary>The tail waits for snapshots of sessions; meanwhile nobody's patience runs out.</summary>
+    public bool TailIsHeld
+    {
+        get => _tailIsHeld;
+        set => _tailIsHeld = value;
+    }
+
+    private sealed class Waiter
+    {
+        public volatile PgException? GiveUp;
+    }
+
+    /// <summary>Waits until a condition holds that the tail brings about. False: patience has run out.</summary>
+    /// <exception cref="PgException">The tail waits for this very thread.</exception>
+    public bool Wait(Func<bool> done)
+    {
+        if (done())
+        {
+            return true;
+        }
+
+        var me = new Waiter();
+        _waiting[Environment.CurrentManagedThreadId] = me;
+        try
+        {
+            TimeSpan waited = TimeSpan.Zero;
+            long last = time.GetTimestamp();
+            while (!done())
+            {
+                if (me.GiveUp is { } reason)
+                {
+                    throw reason;
+                }
+
+                Thread.Sleep(Look);
+                long now = time.GetTimestamp();
+                waited += TailIsHeld ? TimeSpan.Zero : time.GetElapsedTime(last, now);
+                last = now;
+                if (waited > patience)
+                {
+                    return done();
+                }
+            }
+
+            return true;
+        }
+        finally
+        {
+            _waiting.TryRemove(Environment.CurrentManagedThreadId, out _);
+        }
+    }
+
+    /// <summary>Ends the waits of threads that are no session's: of a client that is still being let in, whose snapshot nobody could end otherwise.</summary>
+    public void EndOthers(IReadOnlySet<int> sessions, PgException reason)
+    {
+        foreach ((int thread, Waiter waiter) in _waiting)
+        {
+            if (!sessions.Contains(thread))
+            {
+                waiter.GiveUp = reason;
+            }
+        }
+    }
+
+    /// <summary>If the thread waits for the tail, its wait ends with the error.</summary>
+    public bool End(int threadId, PgException reason)
+    {
+        if (!_waiting.TryGetValue(threadId, out Waiter? waiter))
+        {
+            return false;
+        }
+
+        waiter.GiveUp = reason;
+        return true;
+    }
+}
