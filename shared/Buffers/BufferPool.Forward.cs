@@ -12,9 +12,6 @@ namespace SharedStorage.Buffers;
 /// </summary>
 public sealed unsafe partial class BufferPool
 {
-    /// <summary>Pages of a batch at most; no more than a quarter of the pool is in batches.</summary>
-    private const int BatchPages = 8192;
-
     private static readonly int ForwardThreads = Math.Clamp(Environment.ProcessorCount, 1, 8);
 
     /// <summary>Brings each page that has entries forward; gives their number. What a full replay costs.</summary>
@@ -25,29 +22,18 @@ public sealed unsafe partial class BufferPool
         return BringForward(tags, cancel);
     }
 
-    /// <summary>Brings pages forward; gives their number. The list is sorted.</summary>
+    /// <summary>Brings pages forward; gives their number.</summary>
     private long BringForward(List<BufferTag> tags, CancellationToken cancel)
     {
-        // By file and block: neighbours lie together on storage.
-        tags.Sort(static (a, b) => Order(a, b));
-        int distinct = 0;
-        for (int i = 0; i < tags.Count; i++)
+        List<PendingPage> pages = Pending(tags);
+        if (_options.Records is not IWalScans)
         {
-            if (i == 0 || !BufferTable.Same(tags[i], tags[distinct - 1]))
-            {
-                tags[distinct++] = tags[i];
-            }
+            pages.ForEach(p => Pin(p.Tag).Dispose());
+            return pages.Count;
         }
 
-        tags.RemoveRange(distinct, tags.Count - distinct);
-        int threads = _options.Records is IWalScans ? Math.Min(ForwardThreads, 1 + (tags.Count / 64)) : 0;
-        if (threads == 0)
-        {
-            tags.ForEach(t => Pin(t).Dispose());
-            return tags.Count;
-        }
-
-        var queue = new ForwardQueue(tags, cancel);
+        int threads = Math.Min(ForwardThreads, 1 + (pages.Count / 64));
+        var queue = new ForwardQueue(pages, cancel);
         var others = new Thread[threads - 1];
         for (int i = 0; i < others.Length; i++)
         {
@@ -59,7 +45,31 @@ public sealed unsafe partial class BufferPool
         Array.ForEach(others, t => t.Join());
         queue.Failure?.Throw();
         cancel.ThrowIfCancellationRequested();
-        return tags.Count;
+        return pages.Count;
+    }
+
+    /// <summary>The pages in the order of the first entries that they need, each once.</summary>
+    private List<PendingPage> Pending(List<BufferTag> tags)
+    {
+        tags.Sort(static (a, b) => Order(a, b));
+        var pages = new List<PendingPage>(tags.Count);
+        EntryList entries = Entries;
+        for (int i = 0; i < tags.Count; i++)
+        {
+            BufferTag tag = tags[i];
+            if (i > 0 && BufferTable.Same(tag, tags[i - 1]))
+            {
+                continue;
+            }
+
+            // A cut that comes in between is found when the page is prepared.
+            _index.TryCollect(tag, tag.GetHashCode(), _index.CutPoint, Lsn.Max, entries);
+            int first = Math.Max(0, entries.LastInitializing());
+            pages.Add(entries.Count == 0 ? new PendingPage(tag, Lsn.Invalid, 0) : new PendingPage(tag, entries.Start(first), entries.Count - first));
+        }
+
+        pages.Sort(static (a, b) => a.First.Value.CompareTo(b.First.Value));
+        return pages;
     }
 
     private void Forward(ForwardQueue queue)
@@ -67,10 +77,18 @@ public sealed unsafe partial class BufferPool
         try
         {
             using IWalScan scan = ((IWalScans)_options.Records!).OpenScan();
-            var batch = new ForwardBatch(Math.Clamp(_frames.Length / (4 * ForwardThreads), 1, BatchPages));
-            while (queue.HasMore)
+
+            // No more than half of the pool is in batches; the rest is for sessions.
+            var batch = new ForwardBatch(Math.Max(1, _frames.Length / (2 * ForwardThreads)));
+            while (true)
             {
-                ForwardBatchOf(queue, batch, scan);
+                queue.Take(batch.Tags, batch.Pages.Length, ForwardBatch.MaxEntries);
+                if (batch.Tags.Count == 0)
+                {
+                    return;
+                }
+
+                ForwardOne(batch, scan);
                 scan.Restart();
             }
         }
@@ -80,21 +98,21 @@ public sealed unsafe partial class BufferPool
         }
     }
 
-    private void ForwardBatchOf(ForwardQueue queue, ForwardBatch batch, IWalScan scan)
+    private void ForwardOne(ForwardBatch batch, IWalScan scan)
     {
         batch.Begin(_index.CutPoint);
+
+        // By file and block: neighbours lie together on storage.
+        batch.Tags.Sort(static (a, b) => Order(a, b));
         bool done = false;
         try
         {
-            while (!batch.IsFull && queue.TryTake(out BufferTag tag))
-            {
-                PrepareForward(tag, batch);
-            }
+            batch.Tags.ForEach(t => PrepareForward(t, batch));
 
             done = TryRedo(batch, scan);
             for (int slot = 0; done && slot < batch.Count; slot++)
             {
-                Install(ref batch.Pages[slot]);
+                Install(ref batch.Pages[slot], batch);
             }
         }
         finally
@@ -113,8 +131,14 @@ public sealed unsafe partial class BufferPool
             batch.Behind.AddRange(batch.Pages.AsSpan(0, batch.Count).ToArray().Select(p => p.Tag));
         }
 
-        // The way of a session: it waits where there is something to wait for, and says what is wrong.
-        batch.Behind.ForEach(t => Pin(t).Dispose());
+        // The way of a session: it waits where another loads the page, and says what is wrong.
+        foreach (BufferTag tag in batch.Behind)
+        {
+            if (tag.Block.Value < BlockCount(tag.Rel, tag.Fork))
+            {
+                Pin(tag).Dispose();
+            }
+        }
     }
 
     /// <summary>A page as storage has it in a frame of its own, and its entries in the batch; what is in the pool or needs care is left for later.</summary>
@@ -205,7 +229,7 @@ public sealed unsafe partial class BufferPool
         return true;
     }
 
-    private void Install(ref ForwardPage page)
+    private void Install(ref ForwardPage page, ForwardBatch batch)
     {
         Frame frame = page.Frame!;
         int hash = page.Tag.GetHashCode();
@@ -218,6 +242,8 @@ public sealed unsafe partial class BufferPool
             if (page.Writing != _writing || page.Tag.Block.Value >= info.Blocks
                 || !_table.TryInsert(frame, page.Tag, hash, page.Writing ? FrameFlags.None : FrameFlags.Immutable))
             {
+                // A session was first, and may be loading it still.
+                batch.Behind.Add(page.Tag);
                 return;
             }
 

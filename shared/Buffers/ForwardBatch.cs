@@ -5,26 +5,40 @@ using SharedStorage.Primitives;
 namespace SharedStorage.Buffers;
 
 /// <summary>The pages that are still to be brought forward, for all threads that do it.</summary>
-internal sealed class ForwardQueue(List<BufferTag> tags, CancellationToken cancel)
+/// <param name="pages">In the order of their first entries, so that a batch needs a short stretch of the log.</param>
+internal sealed class ForwardQueue(List<PendingPage> pages, CancellationToken cancel)
 {
+    private readonly Lock _lock = new();
     private int _next;
     private ExceptionDispatchInfo? _failure;
 
     /// <summary>The first failure of any thread; then the others stop.</summary>
     public ExceptionDispatchInfo? Failure => Volatile.Read(ref _failure);
 
-    public bool HasMore => Volatile.Read(ref _next) < tags.Count && Failure is null && !cancel.IsCancellationRequested;
-
-    public bool TryTake(out BufferTag tag)
+    /// <summary>Takes the next pages, one at least; none when there is nothing left to do.</summary>
+    public void Take(List<BufferTag> into, int maxPages, int maxEntries)
     {
-        int index = HasMore ? Interlocked.Increment(ref _next) - 1 : tags.Count;
-        bool taken = index < tags.Count;
-        tag = taken ? tags[index] : default;
-        return taken;
+        into.Clear();
+        if (Failure is not null || cancel.IsCancellationRequested)
+        {
+            return;
+        }
+
+        lock (_lock)
+        {
+            for (long entries = 0; _next < pages.Count && into.Count < maxPages && entries < maxEntries; _next++)
+            {
+                into.Add(pages[_next].Tag);
+                entries += pages[_next].Entries;
+            }
+        }
     }
 
     public void Fail(Exception e) => Interlocked.CompareExchange(ref _failure, ExceptionDispatchInfo.Capture(e), null);
 }
+
+/// <summary>A page with entries: where those begin that have to be redone, and how many they are.</summary>
+internal readonly record struct PendingPage(BufferTag Tag, Lsn First, int Entries);
 
 /// <summary>A page that is being brought forward outside the table. The frame is null once it is in the table.</summary>
 internal struct ForwardPage
@@ -45,7 +59,7 @@ internal sealed class ForwardBatch(int maxPages)
 {
     private const int SlotBits = 16;
     /// <summary>16 MB of positions. More would save passes over the log, and take memory that nothing else has a use for.</summary>
-    private const int MaxEntries = 1 << 21;
+    public const int MaxEntries = 1 << 21;
     private const int DigitBits = 11;
 
     private ulong[] _items = new ulong[4096];
@@ -57,7 +71,9 @@ internal sealed class ForwardBatch(int maxPages)
     public ForwardPage[] Pages { get; } = new ForwardPage[Math.Min(maxPages, 1 << SlotBits)];
     public int Count { get; private set; }
     public int EntryCount { get; private set; }
-    public bool IsFull => Count == Pages.Length || EntryCount >= MaxEntries;
+
+    /// <summary>The names of the pages, before they are prepared.</summary>
+    public List<BufferTag> Tags { get; } = [];
 
     /// <summary>Pages for the ordinary way, one after the other.</summary>
     public List<BufferTag> Behind { get; } = [];

@@ -50,7 +50,8 @@ internal sealed unsafe class SpillRun : IDisposable
             return;
         }
 
-        ReadOnlySpan<byte> group = ReadGroup(hash, out long start);
+        Span<byte> group = GroupOf(hash, out long start);
+        _file.Read(start, group);
         for (int at = 0; at < group.Length;)
         {
             ref readonly RunPage page = ref MemoryMarshal.AsRef<RunPage>(group[at..]);
@@ -87,7 +88,11 @@ internal sealed unsafe class SpillRun : IDisposable
                 group = new byte[length];
             }
 
-            _file.Read(_groups[g], group.AsSpan(0, length));
+            if (!TryRead(_groups[g], group.AsSpan(0, length)))
+            {
+                yield break;
+            }
+
             for (int at = 0; at < length;)
             {
                 RunPage page = MemoryMarshal.Read<RunPage>(group.AsSpan(at));
@@ -114,15 +119,9 @@ internal sealed unsafe class SpillRun : IDisposable
             return false;
         }
 
-        ReadOnlySpan<byte> group;
-        long start;
-        try
+        Span<byte> group = GroupOf(hash, out long start);
+        if (!TryRead(start, group))
         {
-            group = ReadGroup(hash, out start);
-        }
-        catch (ObjectDisposedException)
-        {
-            // Dropped meanwhile, since every page in it is done.
             return false;
         }
 
@@ -145,7 +144,22 @@ internal sealed unsafe class SpillRun : IDisposable
         return found;
     }
 
-    private ReadOnlySpan<byte> ReadGroup(int hash, out long start)
+    /// <summary>False: the run was dropped meanwhile, since every page in it is done.</summary>
+    private bool TryRead(long offset, Span<byte> bytes)
+    {
+        try
+        {
+            _file.Read(offset, bytes);
+            return true;
+        }
+        catch (ObjectDisposedException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>This thread's memory for the group of a page, and where the group begins.</summary>
+    private Span<byte> GroupOf(int hash, out long start)
     {
         int group = (hash & _mask) / BucketsPerGroup;
         start = _groups[group];
@@ -155,13 +169,7 @@ internal sealed unsafe class SpillRun : IDisposable
             _scratch = new byte[Math.Max(length, 4096)];
         }
 
-        Span<byte> bytes = _scratch.AsSpan(0, length);
-        if (length > 0)
-        {
-            _file.Read(start, bytes);
-        }
-
-        return bytes;
+        return _scratch.AsSpan(0, length);
     }
 
     /// <summary>A page takes at least 32 bytes, so its place by 32 is its own.</summary>
