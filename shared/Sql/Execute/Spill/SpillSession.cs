@@ -1,0 +1,75 @@
+using SharedStorage.Primitives;
+
+namespace SharedStorage.Sql.Execute.Spill;
+
+/// <summary>
+/// How much memory a session's sorts and hash tables may use, and how much disk: work_mem, hash_mem_multiplier, temp_file_limit. Belongs to the session's thread.
+/// </summary>
+/// <param name="directory">Null: the node has no place for temporary files, so everything stays in memory.</param>
+public sealed class SpillSession(TempDirectory? directory, int processId)
+{
+    private long _onDisk;
+
+    public TempDirectory? Directory { get; } = directory;
+    public int ProcessId { get; } = processId;
+
+    /// <summary>work_mem in bytes: what one sort or one set of kept rows may use.</summary>
+    public long WorkMemory { get; set; } = 4L << 20;
+
+    /// <summary>hash_mem_multiplier: a hash table may use so many times work_mem.</summary>
+    public double HashMultiplier { get; set; } = 2;
+
+    /// <summary>temp_file_limit in kB for all files of the session at a time; negative is none.</summary>
+    public long FileLimit { get; set; } = -1;
+
+    /// <summary>Bytes that the session's files have now.</summary>
+    public long OnDisk => _onDisk;
+
+    /// <exception cref="PgException">53400: the files would grow beyond the limit.</exception>
+    internal void Grow(long bytes)
+    {
+        if (FileLimit >= 0 && _onDisk + bytes > FileLimit * 1024)
+        {
+            throw new PgException(SqlStates.ConfigurationLimitExceeded, $"temporary file size exceeds temp_file_limit ({FileLimit}kB)");
+        }
+
+        _onDisk += bytes;
+    }
+
+    internal void Shrink(long bytes) => _onDisk -= bytes;
+}
+
+/// <summary>
+/// The temporary files of one executor tree or cursor. They go with its end, however it ends: nodes of subqueries are not closed one by one.
+/// </summary>
+public sealed class SpillOwner(SpillSession session)
+{
+    private readonly List<TempFile> _files = [];
+
+    public SpillSession Session { get; } = session;
+
+    /// <summary>What a sort or kept rows may use.</summary>
+    public long SortMemory => Session.Directory is null ? long.MaxValue : Session.WorkMemory;
+
+    /// <summary>What a hash table may use.</summary>
+    public long HashMemory => Session.Directory is null ? long.MaxValue : (long)Math.Min(Session.WorkMemory * Session.HashMultiplier, long.MaxValue / 2);
+
+    /// <summary>Where rows are written before they are known to fit into a block.</summary>
+    internal RowBuffer Scratch { get; } = new();
+
+    internal TempFile NewFile()
+    {
+        var file = new TempFile(Session, _files);
+        _files.Add(file);
+        return file;
+    }
+
+    /// <summary>Removes all files.</summary>
+    public void Release()
+    {
+        for (int i = _files.Count - 1; i >= 0; i--)
+        {
+            _files[i].Dispose();
+        }
+    }
+}
