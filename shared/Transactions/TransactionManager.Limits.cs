@@ -19,7 +19,7 @@ public sealed partial class TransactionManager
     internal const uint HalfCircle = uint.MaxValue >> 1;
 
     /// <summary>Every so many xids beyond the first limit autovacuum is woken again.</summary>
-    private const uint WakeEvery = 65_536;
+    internal const uint WakeEvery = 65_536;
 
     internal const string RepairHint = "You might also need to commit or roll back old prepared transactions, or drop stale replication slots.";
 
@@ -61,7 +61,7 @@ public sealed partial class TransactionManager
             };
         }
 
-        if (age >= HalfCircle - WarnBeforeWrap)
+        if (age >= HalfCircle - WarnBeforeWrap && !tx.RepairsWraparound)
         {
             uint left = age < HalfCircle ? HalfCircle - age : 0;
             tx.Session.Warn?.Invoke(

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Npgsql;
 using SharedStorage.TestKit;
 
 namespace SharedStorage.Cluster;
@@ -85,14 +86,14 @@ public sealed class AutovacuumTests
                     {
                         (int code, _, string warning) = cluster.Writer.TryPsql("insert into acknowledged values (1)");
                         Assert.Equal(0, code);
-                        Assert.Matches($"WARNING:  database \"\\w+\" must be vacuumed within {3_000_000 + untilStop - i} transactions\n"
+                        Assert.Matches($"WARNING:  01000: database \"\\w+\" must be vacuumed within {3_000_000 + untilStop - i} transactions\n"
                             + "HINT:  To avoid a database shutdown, execute a database-wide VACUUM in that database.\n"
                             + "You might also need to commit or roll back old prepared transactions, or drop stale replication slots.", warning);
                     }
 
                     (int refused, _, string error) = cluster.Writer.TryPsql("insert into acknowledged values (2)");
                     Assert.NotEqual(0, refused);
-                    Assert.Matches("ERROR:  database is not accepting commands to avoid wraparound data loss in database \"\\w+\"\n"
+                    Assert.Matches("ERROR:  54000: database is not accepting commands to avoid wraparound data loss in database \"\\w+\"\n"
                         + "HINT:  Stop the postmaster and vacuum that database in single-user mode.", error);
                     Assert.Equal("2", cluster.Writer.Psql("select count(*) from acknowledged").Trim());
 
@@ -122,6 +123,56 @@ public sealed class AutovacuumTests
         {
             File.Delete(look);
         }
+    }
+
+    [SkippableFact]
+    public void Multixacts_before_the_wrap_warn_then_stop_until_vacuum_has_moved_their_limit()
+    {
+        Skip.IfNot(StockPostgres.IsInstalled);
+        string look = Path.Combine(Path.GetTempPath(), $"autovacuum-{Guid.NewGuid():N}");
+        try
+        {
+            ClusterFixture.Run(
+                0,
+                cluster =>
+                {
+                    const uint next = 1u + int.MaxValue - 3_000_000 - 1;
+                    StockPostgres.Tool("pg_resetwal", "-m", $"{next},1", "-D", cluster.DataDirectory);
+                    StockPostgres.Run("dd", ["if=/dev/zero", "bs=262144", "count=1", "status=none", $"of={Path.Combine(cluster.DataDirectory, "pg_multixact", "offsets", (next / 65_536).ToString("X4", CultureInfo.InvariantCulture))}"]);
+                    cluster.Writer.Start("writer");
+                    using var first = new NpgsqlConnection($"Host=127.0.0.1;Port={cluster.Writer.Port};Username=postgres;Database=postgres");
+                    first.Open();
+                    Execute(first, "begin; select from pgbench_branches for share");
+                    (int code, _, string warning) = cluster.Writer.TryPsql("select from pgbench_branches for share");
+                    Assert.Equal(0, code);
+                    Assert.Matches("WARNING:  01000: database \"\\w+\" must be vacuumed before 3000001 more MultiXactIds are used\nHINT:  Execute a database-wide VACUUM in that database.", warning);
+                    (int refused, _, string error) = cluster.Writer.TryPsql("select from pgbench_branches for share");
+                    Assert.NotEqual(0, refused);
+                    Assert.Matches("ERROR:  54000: database is not accepting commands that generate new MultiXactIds to avoid wraparound data loss in database \"\\w+\"", error);
+                    Execute(first, "commit");
+                    File.WriteAllText(look, "");
+                    ClusterNode.Await("vacuums against wraparound", () => cluster.Writer.Psql("select count(*) from pg_database where mxid_age(datminmxid) > 400000000").Trim() == "0");
+                    Execute(first, "begin; select from pgbench_branches for share");
+                    Assert.Equal((0, ""), cluster.Writer.TryPsql("select from pgbench_branches for share") is var (c, _, e) ? (c, e) : default);
+                    Execute(first, "commit");
+                    cluster.Writer.Stop();
+                    cluster.Judge(clean: true);
+                },
+                null,
+                "autovacuum = off",
+                "autovacuum_naptime = 1s",
+                $"sharedstorage.fault_points = 'autovacuum-before-look=wait:{look}'");
+        }
+        finally
+        {
+            File.Delete(look);
+        }
+    }
+
+    private static void Execute(NpgsqlConnection connection, string sql)
+    {
+        using var command = new NpgsqlCommand(sql, connection);
+        command.ExecuteNonQuery();
     }
 
     private static uint Oldest(ClusterFixture cluster) =>

@@ -16,6 +16,8 @@ namespace SharedStorage.Writer.Vacuum;
 /// </summary>
 internal sealed class Autovacuum : IDisposable
 {
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(500);
+
     private readonly SqlNode _node;
     private readonly NodeEngine _engine;
     private readonly AutovacuumSettings _settings;
@@ -81,8 +83,10 @@ internal sealed class Autovacuum : IDisposable
                 _log.LogWarning("autovacuum could not look for work: {Reason}", e.Message);
             }
 
+            // Who runs out of numbers calls again and again.
             first = false;
-            _due.WaitOne(_settings.NapTime);
+            _stop.Wait(Pause);
+            _due.WaitOne(_settings.NapTime - Pause);
         }
     }
 

@@ -18,6 +18,7 @@ internal sealed class AutovacuumWorker(
     private readonly NoSink _sink = new();
     private volatile SqlSession? _session;
     private volatile bool _stopping;
+    private bool _vacuumed;
     private Thread? _thread;
 
     public void Start(Action ended)
@@ -53,8 +54,15 @@ internal sealed class AutovacuumWorker(
     {
         using var session = new SqlSession(node, new SessionStartup { User = "autovacuum", Database = database.DatName, ProcessId = number, IsAutovacuum = true });
         _session = session;
+
+        // In this order: a table that is counted and not in the list was dropped, not made meanwhile.
+        IReadOnlyList<Oid> counted = engine.Transactions.Counters.TablesOf(database.Oid);
         IReadOnlyList<PgClass> all = Tables();
-        engine.Transactions.Counters.Keep(database.Oid, all.Select(t => t.Oid).ToHashSet());
+        foreach (Oid gone in counted.Except(all.Select(t => t.Oid)))
+        {
+            engine.Transactions.Counters.Forget(database.Oid, gone);
+        }
+
         Dictionary<Oid, PgClass> owners = all.Where(t => t.RelToastRelId.IsValid).ToDictionary(t => t.RelToastRelId);
         foreach (PgClass table in all)
         {
@@ -76,6 +84,12 @@ internal sealed class AutovacuumWorker(
                     busy.TryRemove(key, out _);
                 }
             }
+        }
+
+        if (!_vacuumed && AutovacuumNeed.IsTooOld(database, settings, engine.Transactions.NextXid, engine.Transactions.MultiXacts.Next))
+        {
+            // No table is that old any more; any vacuum brings pg_database up to date.
+            session.ExecuteSimple("vacuum pg_catalog.pg_database", _sink);
         }
     }
 
@@ -110,6 +124,7 @@ internal sealed class AutovacuumWorker(
             session.ExecuteSimple($"set vacuum_cost_delay = {delay}; set vacuum_cost_limit = {limit}", _sink);
             session.ExecuteSimple(
                 need.Vacuum ? $"vacuum (process_toast false, analyze {(need.Analyze ? "on" : "off")}{options}) {name}" : $"analyze (verbose off{options}) {name}", _sink);
+            _vacuumed |= need.Vacuum;
             log.LogInformation(
                 "automatic {What} of table \"{Database}.{Table}\"{Why}", !need.Vacuum ? "analyze" : need.Analyze ? "vacuum and analyze" : "vacuum", database.DatName, name,
                 need.TooOld ? " to prevent wraparound" : "");

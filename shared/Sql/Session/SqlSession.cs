@@ -111,6 +111,7 @@ public sealed partial class SqlSession : IDisposable
     public void Dispose()
     {
         CloseAllPortals();
+        _spill.EndTransaction();
         _tx?.Abort();
         _tx = null;
         _node.Engine.Locks.ReleaseAllForSession(_locks);

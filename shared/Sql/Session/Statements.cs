@@ -100,7 +100,7 @@ internal sealed class Portal(string name, PreparedStatement statement)
     /// <summary>Begins to keep rows.</summary>
     public RowStore KeepRows(SpillSession session)
     {
-        _spill = new SpillOwner(session);
+        _spill = new SpillOwner(session) { OutlivesTransaction = WithHold };
         Rows = new RowStore(_spill);
         Reader = Rows.NewReader();
         return Rows;

@@ -15,7 +15,11 @@ public sealed partial class MultiXacts
             return;
         }
 
-        _manager.VacuumIsDue?.Invoke();
+        if (limits.Next.Value % TransactionManager.WakeEvery == 0)
+        {
+            _manager.VacuumIsDue?.Invoke();
+        }
+
         const string hint = "Execute a database-wide VACUUM in that database.\n" + TransactionManager.RepairHint;
         if (age >= TransactionManager.HalfCircle - TransactionManager.StopBeforeWrap)
         {

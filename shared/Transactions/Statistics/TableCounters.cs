@@ -99,15 +99,9 @@ public sealed class TableCounterSet
     /// <summary>Whether anything was changed in the database.</summary>
     public bool KnowsDatabase(Oid database) => _tables.Keys.Any(k => k.Database == database);
 
-    /// <summary>Forgets tables that are no more.</summary>
-    public void Keep(Oid database, IReadOnlySet<Oid> tables)
-    {
-        foreach ((Oid Database, Oid Table) key in _tables.Keys)
-        {
-            if (key.Database == database && !tables.Contains(key.Table))
-            {
-                _tables.TryRemove(key, out _);
-            }
-        }
-    }
+    /// <summary>The tables of a database that were changed.</summary>
+    public IReadOnlyList<Oid> TablesOf(Oid database) => [.. _tables.Keys.Where(k => k.Database == database).Select(k => k.Table)];
+
+    /// <summary>The table is no more.</summary>
+    public void Forget(Oid database, Oid table) => _tables.TryRemove((database, table), out _);
 }

@@ -8,6 +8,7 @@ namespace SharedStorage.Sql.Execute.Spill;
 /// <param name="directory">Null: the node has no place for temporary files, so everything stays in memory.</param>
 public sealed class SpillSession(TempDirectory? directory, int processId)
 {
+    private readonly List<SpillOwner> _owners = [];
     private long _onDisk;
 
     public TempDirectory? Directory { get; } = directory;
@@ -37,6 +38,20 @@ public sealed class SpillSession(TempDirectory? directory, int processId)
     }
 
     internal void Shrink(long bytes) => _onDisk -= bytes;
+    internal void Add(SpillOwner owner) => _owners.Add(owner);
+    internal void Remove(SpillOwner owner) => _owners.Remove(owner);
+
+    /// <summary>The end of a transaction: whatever did not come to its own end gives its files back, all but cursors WITH HOLD.</summary>
+    public void EndTransaction()
+    {
+        for (int i = _owners.Count - 1; i >= 0; i--)
+        {
+            if (!_owners[i].OutlivesTransaction)
+            {
+                _owners[i].Release();
+            }
+        }
+    }
 }
 
 /// <summary>
@@ -57,8 +72,16 @@ public sealed class SpillOwner(SpillSession session)
     /// <summary>Where rows are written before they are known to fit into a block.</summary>
     internal RowBuffer Scratch { get; } = new();
 
+    /// <summary>Kept rows of a cursor WITH HOLD.</summary>
+    public bool OutlivesTransaction { get; init; }
+
     internal TempFile NewFile()
     {
+        if (_files.Count == 0)
+        {
+            Session.Add(this);
+        }
+
         var file = new TempFile(Session, _files);
         _files.Add(file);
         return file;
@@ -71,5 +94,7 @@ public sealed class SpillOwner(SpillSession session)
         {
             _files[i].Dispose();
         }
+
+        Session.Remove(this);
     }
 }
