@@ -48,7 +48,8 @@ public sealed class AggregateNode : ExecNode
     private readonly Slot _slot = new();
     private readonly Datum[] _key, _args;
     private readonly KeyComparer _comparer;
-    private readonly SlotImage _image;
+    private readonly Env _inputEnv;
+    private SlotImage? _image;
     private readonly Stack<(RowTape Rows, int Level)> _waiting = new();
     private TempFile? _file;
     private Partitions? _parts;
@@ -61,7 +62,7 @@ public sealed class AggregateNode : ExecNode
     {
         (_context, _input, _keyExprs, _keys, _aggregates, _carried) = (context, input, keyExprs, keys, aggregates, carried);
         _comparer = new KeyComparer(keyTypes);
-        _image = new SlotImage(inputEnv);
+        _inputEnv = inputEnv;
         _groups = new Dictionary<Datum[], Group>(_comparer);
         _key = new Datum[keys.Length];
         _args = new Datum[8];
@@ -69,6 +70,8 @@ public sealed class AggregateNode : ExecNode
     }
 
     private int Width => _keys.Length + _aggregates.Length + _carried.Length;
+
+    private SlotImage Image => _image ??= new SlotImage(_inputEnv);
 
     public Evaluator? Having { get; set; }
 
@@ -128,7 +131,7 @@ public sealed class AggregateNode : ExecNode
             {
                 _file ??= _context.Spill.NewFile();
                 _parts ??= new Partitions(_context.Spill, _file, _level);
-                _parts.Add(_parts.NumberOf(_comparer.GetHashCode(_key)), _image.Take(0));
+                _parts.Add(_parts.NumberOf(_comparer.GetHashCode(_key)), Image.Take(0));
                 return;
             }
 
@@ -175,11 +178,11 @@ public sealed class AggregateNode : ExecNode
         RowTapeReader rows = part.Rows.Read(release: true);
         while (rows.Next() is { } row)
         {
-            _image.PutBack(row, 0);
+            Image.PutBack(row, 0);
             AddRow();
         }
 
-        _image.End();
+        _image?.End();
         FinishParts();
         return true;
     }
@@ -296,7 +299,7 @@ public sealed class AggregateNode : ExecNode
 
     private void Forget()
     {
-        _image.End();
+        _image?.End();
         _groups.Clear();
         _order.Clear();
         _waiting.Clear();

@@ -10,11 +10,14 @@ namespace SharedStorage.Sql.Execute.Nodes;
 /// </summary>
 public sealed partial class HashJoinNode
 {
-    private readonly SlotImage _image;
+    private readonly Env _outerEnv;
+    private SlotImage? _image;
     private readonly Stack<(RowTape? Inner, RowTape? Outer, int Level)> _waiting = new();
     private TempFile? _file;
     private Partitions? _innerParts, _outerParts;
     private RowTapeReader? _outerRows;
+
+    private SlotImage Image => _image ??= new SlotImage(_outerEnv);
 
     /// <summary>The inner side is too large: what is in memory goes to the files, the rest follows.</summary>
     private void BeginParts()
@@ -50,7 +53,7 @@ public sealed partial class HashJoinNode
                 int number = _outerParts.NumberOf(_comparer.GetHashCode(_key));
                 if (_innerParts![number] is not null)
                 {
-                    Datum[] row = _image.Take(_key.Length);
+                    Datum[] row = Image.Take(_key.Length);
                     _key.CopyTo(row, 0);
                     _outerParts.Add(number, row);
                     continue;
@@ -190,7 +193,7 @@ public sealed partial class HashJoinNode
         }
 
         row.AsSpan(0, _key.Length).CopyTo(_key);
-        _image.PutBack(row, _key.Length);
+        Image.PutBack(row, _key.Length);
         (_haveOuter, _matched) = (true, false);
         _table.TryGetValue(_key, out _current);
         return true;
@@ -206,7 +209,7 @@ public sealed partial class HashJoinNode
     private void ForgetRows()
     {
         ForgetTable();
-        _image.End();
+        _image?.End();
         _waiting.Clear();
         _file?.Dispose();
         (_file, _innerParts, _outerParts, _outerRows) = (null, null, null, null);

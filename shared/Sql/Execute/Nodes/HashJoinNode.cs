@@ -43,7 +43,7 @@ public sealed partial class HashJoinNode : ExecNode
         _comparer = new KeyComparer(keyTypes);
         _table = new Dictionary<Datum[], Entry>(_comparer);
         _key = new Datum[outerKeys.Length];
-        _image = new SlotImage(outerEnv);
+        _outerEnv = outerEnv;
     }
 
     private sealed class Entry(Datum[] row)
@@ -62,7 +62,7 @@ public sealed partial class HashJoinNode : ExecNode
 
     public override void Open()
     {
-        _image.End();
+        _image?.End();
         if (RebuildAlways || _for != _context.Execution)
         {
             Build();

@@ -14,7 +14,7 @@ internal sealed class RowBuffer
     private const byte NullValue = 0, BitsValue = 1, BytesValue = 2, RowOfValues = 3;
 
     private readonly List<object> _descriptions = [];
-    private byte[] _bytes = new byte[1024];
+    private byte[] _bytes = [];
 
     public int Length { get; private set; }
     public ReadOnlySpan<byte> Written => _bytes.AsSpan(0, Length);
@@ -154,7 +154,7 @@ internal sealed class RowBuffer
     {
         if (Length + more > _bytes.Length)
         {
-            Array.Resize(ref _bytes, Math.Max(_bytes.Length * 2, Length + more));
+            Array.Resize(ref _bytes, Math.Max(Math.Max(1024, _bytes.Length * 2), Length + more));
         }
     }
 }

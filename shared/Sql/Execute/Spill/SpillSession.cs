@@ -60,6 +60,7 @@ public sealed class SpillSession(TempDirectory? directory, int processId)
 public sealed class SpillOwner(SpillSession session)
 {
     private readonly List<TempFile> _files = [];
+    private RowBuffer? _scratch;
 
     public SpillSession Session { get; } = session;
 
@@ -70,7 +71,7 @@ public sealed class SpillOwner(SpillSession session)
     public long HashMemory => Session.Directory is null ? long.MaxValue : (long)Math.Min(Session.WorkMemory * Session.HashMultiplier, long.MaxValue / 2);
 
     /// <summary>Where rows are written before they are known to fit into a block.</summary>
-    internal RowBuffer Scratch { get; } = new();
+    internal RowBuffer Scratch => _scratch ??= new RowBuffer();
 
     /// <summary>Kept rows of a cursor WITH HOLD.</summary>
     public bool OutlivesTransaction { get; init; }
