@@ -63,6 +63,7 @@ public sealed class WriterNode(NodeEnvironment environment) : INode
         _service = new WriterService(_role.Channel, Self, _engine.Transactions, _lease);
         _open = true;
         _pid.Write("ready");
+        _role.StartAutovacuum(node);
         _log.LogInformation("{Node} is the writer: port {Port}, control port {ControlPort}", environment.NodeName, _server.Port, _control.Port);
     }
 

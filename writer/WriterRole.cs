@@ -7,6 +7,7 @@ using SharedStorage.Hosting.Engine;
 using SharedStorage.Hosting.Node;
 using SharedStorage.Io;
 using SharedStorage.Primitives;
+using SharedStorage.Sql.Session;
 using SharedStorage.Transactions;
 using SharedStorage.Wal;
 using SharedStorage.Wal.Inserting;
@@ -43,6 +44,7 @@ public sealed class WriterRole : IDisposable
     private readonly GatedShortening _shortening;
     private readonly SteadyFlush _steady;
     private readonly CheckpointLoop _checkpoints;
+    private Autovacuum? _autovacuum;
     private int _stopped;
 
     private WriterRole(NodeEnvironment environment, NodeEngine engine, WriterLease lease, WalInserter wal, FlushGate gate, FlushSignal signal, in OpeningMode mode, TimelineId previous)
@@ -178,6 +180,9 @@ public sealed class WriterRole : IDisposable
     /// <summary>CHECKPOINT.</summary>
     public void CheckpointNow() => _checkpoints.RequestAndWait();
 
+    /// <summary>The node's sessions may write now, and so may autovacuum.</summary>
+    public void StartAutovacuum(SqlNode node) => _autovacuum = new Autovacuum(_environment, node, _engine);
+
     /// <summary>After VACUUM: what clog and multixacts no longer need goes.</summary>
     public void CutHistory() => _history.Run();
 
@@ -189,6 +194,7 @@ public sealed class WriterRole : IDisposable
             return;
         }
 
+        _autovacuum?.Dispose();
         _checkpoints.Dispose();
         _steady.Dispose();
         Checkpointer.RunShutdown(CancellationToken.None);
@@ -200,6 +206,7 @@ public sealed class WriterRole : IDisposable
 
     public void Dispose()
     {
+        _autovacuum?.Dispose();
         Channel.Dispose();
         _shortening.Dispose();
         _lease.Dispose();

@@ -69,6 +69,7 @@ public sealed class PromotedRole : IDisposable
         var pid = new PostmasterPid(data, pgPort);
         pid.Write("ready");
         NodeSql.OpenForWrites(sql, engine, role.Log, role.Oids, role.CheckpointNow, role.CutHistory);
+        role.StartAutovacuum(sql);
         serve(new WriterService(role.Channel, () => WriterStatus.Of(environment, engine, role, pgPort, controlPort, open: true), engine.Transactions, lease));
         var reply = new PromoteReply { Epoch = epoch, Timeline = role.Log.Timeline.Value, SwitchLsn = switchPoint.Value };
         return new PromotedRole(environment, engine, lease, role, pid, controlPort, pgPort, reply);

@@ -8,6 +8,7 @@ public static class FaultPoints
     private static readonly FrozenDictionary<string, string> Declared = new Dictionary<string, string>(StringComparer.Ordinal)
     {
         ["activation.before-floor"] = "a reader counts at zero, its floor is not read yet (R4)",
+        ["autovacuum-before-look"] = "autovacuum is about to look through the databases",
         ["btree.delete.half-dead"] = "an index page is half dead, its parent still has it",
         ["btree.split.before-parent"] = "an index page is split, the parent does not know the new page",
         ["buffers.after-read"] = "a page has been read from storage, and is not judged yet (R6, R12)",

@@ -59,6 +59,7 @@ public sealed partial class Transaction
             f.Depth = Math.Min(f.Depth, _subs.Count);
         }
 
+        Session.Changes.ReleaseSub(_subs.Count + 1);
         LockManager.PassToParent(this, _subs.Count + 1);
     }
 
@@ -91,6 +92,7 @@ public sealed partial class Transaction
             _manager.Removal?.RemoveRelations(created, Lsn.Invalid);
         }
 
+        Session.Changes.AbortSub(depth);
         _manager.Locks.ReleaseSub(this, depth);
     }
 

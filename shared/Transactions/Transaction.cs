@@ -56,6 +56,9 @@ public sealed partial class Transaction
     /// <summary>An invalidated relation is in the relcache's init file: standbys remove theirs.</summary>
     public bool InvalidatesRelcacheInitFile { get; set; }
 
+    /// <summary>A vacuum: it may have an xid beyond the limit that stops others.</summary>
+    public bool RepairsWraparound { get; set; }
+
     public bool HasEnded => _state != TransactionState.Running;
 
     /// <summary>The xid of the current (sub)transaction; taken (and its parents') when there is none yet.</summary>
@@ -254,6 +257,7 @@ public sealed partial class Transaction
             _slot = null;
         }
 
+        Session.Changes.End(_manager.Counters, committed);
         _manager.Locks.ReleaseTransaction(this);
         Session.Current = null;
         Ended?.Invoke(committed);

@@ -10,9 +10,6 @@ namespace SharedStorage.Transactions;
 /// <summary>Handing out xids, and who runs (PostgreSQL's varsup.c and procarray.c).</summary>
 public sealed partial class TransactionManager
 {
-    /// <summary>So many numbers before the wrap no xid is handed out any more: room for the vacuum that repairs it (SetTransactionIdLimit).</summary>
-    private const uint StopBeforeWrap = 3_000_000;
-
     private readonly Lock _xids = new();
     private readonly Lock _running = new();
     private readonly List<Transaction> _withXid = [];
@@ -124,11 +121,11 @@ public sealed partial class TransactionManager
     internal Xid AssignXid(Transaction tx, Xid parent)
     {
         ITransactionLog log = WritableLog;
+        CheckXidLimits(tx);
         lock (_xids)
         {
             var full = new FullXid(_nextXid);
             Xid xid = full.Xid;
-            CheckWrap(xid);
             Clog.Extend(xid, log);
             CommitTimestamps.Extend(xid, log);
             Subtrans.Extend(xid);
@@ -191,21 +188,6 @@ public sealed partial class TransactionManager
             {
                 Volatile.Write(ref _latestCompleted, latest.Value);
             }
-        }
-    }
-
-    private void CheckWrap(Xid xid)
-    {
-        Xid oldest = OldestXid;
-        if (oldest.IsNormal && xid.Value - oldest.Value > (uint.MaxValue >> 1) - StopBeforeWrap)
-        {
-            throw new PgException(
-                SqlStates.ProgramLimitExceeded,
-                $"database is not accepting commands to avoid wraparound data loss in database with OID {_oldestXidDatabase}")
-            {
-                Hint = "Stop the postmaster and vacuum that database in single-user mode.\n"
-                    + "You might also need to commit or roll back old prepared transactions, or drop stale replication slots.",
-            };
         }
     }
 }

@@ -1,108 +1,74 @@
-using System.Globalization;
-using System.Text.RegularExpressions;
 using SharedStorage.TestKit;
 
 namespace SharedStorage.Cluster;
 
-/// <summary>Nodes whose index of the log has so little memory that it goes to local disk all the time. The long form is scripts/spill-rounds.sh.</summary>
+/// <summary>Sorts and joins beyond work_mem on running nodes: same answers everywhere, files in the node's local directory only, none left.</summary>
 public sealed class SpillTests
 {
-    private const string Setting = "sharedstorage.log_index_size = '64kB'";
+    private static readonly string[] Queries =
+    [
+        "select aid, bid from pgbench_accounts order by aid % 1009, aid desc offset 60000 limit 5",
+        "select count(*), sum(a.aid), sum(b.abalance) from pgbench_accounts a join pgbench_accounts b on a.aid = b.aid + 1",
+        "select count(*), sum(c), max(k) from (select aid % 30000 k, count(*) c from pgbench_accounts group by 1) s",
+        "select count(*) from (select distinct aid % 50000, filler from pgbench_accounts) s",
+    ];
 
     [SkippableFact]
-    public void Readers_that_spill_all_the_time_give_right_answers()
+    public void Writer_and_reader_spill_to_their_own_directory_and_answer_as_PostgreSQL()
     {
         Skip.IfNot(StockPostgres.IsInstalled);
-        ClusterFixture.Run(
-            2,
-            cluster =>
+        using StockPostgres stock = StockPostgres.Adopt(ClusterFixture.TemplateDirectory).Clone();
+        stock.Start();
+        string[] expected = [.. Queries.Select(q => stock.Psql(q))];
+        stock.Stop();
+        ClusterFixture.Run(1, cluster =>
+        {
+            cluster.StartAll();
+            foreach (ClusterNode node in cluster.Nodes)
             {
-                cluster.StartAll();
-                cluster.Writer.Psql("create table churn (k int primary key, a int)");
-                cluster.Writer.Psql("create index churn_a on churn (a)");
-                cluster.Writer.Psql("insert into churn select i, (i * 7919) % 1000 from generate_series(1, 5000) i");
-                Task<(int, string)> load = Task.Run(() => cluster.Writer.Pgbench("-c", "4", "-j", "1", "-T", "25", "-M", "prepared"));
-                int looks = 0;
-                for (int round = 1; !load.IsCompleted; round++)
+                Assert.Equal("64kB", node.Psql("set work_mem = '64kB'; show work_mem").Trim().Split('\n')[^1]);
+                for (int i = 0; i < Queries.Length; i++)
                 {
-                    string n = round.ToString(CultureInfo.InvariantCulture);
-                    cluster.Writer.Psql($"update churn set a = (a + {n}) % 1000 where k % 50 = {n} % 50");
-                    if (round % 5 == 0)
-                    {
-                        cluster.Writer.Psql(round % 10 == 0 ? "vacuum churn" : "vacuum");
-                    }
-
-                    foreach (ClusterNode reader in cluster.Readers)
-                    {
-                        Look(reader, round);
-                        looks++;
-                    }
+                    string before = SharedFiles(cluster);
+                    Assert.Equal(expected[i].Trim(), node.Psql("set work_mem = '64kB'; " + Queries[i]).Trim());
+                    Assert.Equal(before, SharedFiles(cluster));
+                    Assert.Empty(Files(node));
                 }
 
-                PgbenchTests.Expect(load.GetAwaiter().GetResult());
-                string sums = ClusterFixture.Sums(cluster.Writer);
-                foreach (ClusterNode reader in cluster.Readers)
-                {
-                    reader.CatchUpWith(cluster.Writer);
-                    Assert.Equal(sums, ClusterFixture.Sums(reader));
-                    Look(reader, looks);
-                    int spills = Regex.Matches(reader.Log, "gone to local disk ([0-9]+) times").Select(m => int.Parse(m.Groups[1].Value, CultureInfo.InvariantCulture)).DefaultIfEmpty().Max();
-                    Assert.True(spills >= 2, $"{reader.Name} spilled {spills} times: there was nothing to see");
-                    Assert.Empty(Directory.GetFiles(Path.Combine(reader.LocalDirectory, "log_index")));
-                }
+                (int code, _, string error) = node.TryPsql("set work_mem = '64kB'; set temp_file_limit = '1MB'; " + Queries[0]);
+                Assert.NotEqual(0, code);
+                Assert.Contains("temporary file size exceeds temp_file_limit (1024kB)", error, StringComparison.Ordinal);
+                Assert.Empty(Files(node));
 
-                Assert.True(looks > 10, $"{looks} looks");
-                cluster.StopAll();
-                cluster.Judge(clean: true);
-            },
-            null,
-            Setting);
+                // Cancelled in the middle: with files, then without.
+                Task<(int ExitCode, string Output, string Error)> endless = Task.Run(() => node.TryPsql(
+                    "set work_mem = '64kB'; select count(*) from (select a.aid, b.aid from pgbench_accounts a, pgbench_accounts b order by a.aid + b.aid) s"));
+                ClusterNode.Await("files", () => Files(node).Length > 0);
+                Assert.Equal("t", node.Psql(Cancel).Trim());
+                Assert.Contains("canceling statement due to user request", endless.GetAwaiter().GetResult().Error, StringComparison.Ordinal);
+                Assert.Empty(Files(node));
+            }
+
+            // A killed node's files go at its next start.
+            ClusterNode reader = cluster.Readers.First();
+            Task abandoned = Task.Run(() => reader.TryPsql(
+                "set work_mem = '64kB'; select count(*) from (select a.aid, b.aid from pgbench_accounts a, pgbench_accounts b order by a.aid + b.aid) s"));
+            ClusterNode.Await("files", () => Files(reader).Length > 0);
+            reader.Kill();
+            abandoned.GetAwaiter().GetResult();
+            Assert.NotEmpty(Files(reader));
+            reader.Start("reader");
+            Assert.Empty(Files(reader));
+            cluster.StopAll();
+            cluster.Judge(clean: true);
+        });
     }
 
-    [SkippableFact]
-    public void Recovery_and_promotion_with_an_index_on_disk_lose_nothing()
-    {
-        Skip.IfNot(StockPostgres.IsInstalled);
-        int seed = Environment.TickCount;
-        ClusterFixture.Run(
-            1,
-            cluster =>
-            {
-                cluster.Note($"seed {seed}");
-                var random = new Random(seed);
-                var load = new AcknowledgedLoad();
-                ClusterNode reader = cluster.Nodes[1];
-                cluster.StartAll();
-                KillTests.KillUnderLoad(cluster, load, random);
-                cluster.Writer.Start("writer");
-                load.Check(cluster.Writer.Psql);
-                ClusterFixture.Sums(cluster.Writer);
-                cluster.Writer.Psql("checkpoint");
-                reader.CatchUpWith(cluster.Writer);
+    // The session that runs the long query is the one before the asking one.
+    private const string Cancel = "select pg_cancel_backend(pg_backend_pid() - 1)";
 
-                KillTests.KillUnderLoad(cluster, load, random);
-                reader.Promote();
-                load.Check(reader.Psql);
-                string sums = ClusterFixture.Sums(reader);
-                reader.Psql("checkpoint");
-                Assert.Equal(sums, ClusterFixture.Sums(reader));
-                reader.Stop();
-                cluster.Judge(clean: true, stock => load.Check(s => stock.Psql(s)));
-            },
-            null,
-            Setting);
-    }
+    private static string[] Files(ClusterNode node) => Directory.GetFiles(Path.Combine(node.LocalDirectory, "temp"));
 
-    /// <summary>In one snapshot: pgbench's sums, and index scans against sequential ones.</summary>
-    private static void Look(ClusterNode node, int round)
-    {
-        ClusterFixture.Sums(node);
-        string low = (round * 37 % 990).ToString(CultureInfo.InvariantCulture);
-        string key = ((round * 104729 % 5000) + 1).ToString(CultureInfo.InvariantCulture);
-        string answers = node.Psql(
-            $"select (select count(*) from churn where a >= {low} and a < {low} + 5), (select count(*) from churn where a + 0 >= {low} and a + 0 < {low} + 5), "
-            + $"(select sum(a) from churn where k = {key}), (select sum(a) from churn where k + 0 = {key})");
-        string[] parts = answers.Split('|');
-        Assert.True(parts[0] == parts[1] && parts[2] == parts[3], $"round {round} on {node.Name}: index and table say {answers}");
-    }
+    private static string SharedFiles(ClusterFixture cluster) =>
+        string.Join('\n', Directory.GetFiles(cluster.DataDirectory, "*", SearchOption.AllDirectories).Where(f => f.Contains("tmp", StringComparison.Ordinal)).Select(f => f[cluster.Root.Length..]));
 }

@@ -67,7 +67,11 @@ public sealed class HeapPruning
         {
             if (IsShort(page.Page, wanted))
             {
-                Prune(engine, page, horizon, out _);
+                int removed = Prune(engine, page, horizon, out int newDead);
+                if (removed > newDead)
+                {
+                    engine.Transactions.Counters.Find(relation.LockDatabase, relation.Id)?.Pruned(removed - newDead);
+                }
             }
         }
         finally

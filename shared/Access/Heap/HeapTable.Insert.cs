@@ -28,7 +28,9 @@ public sealed partial class HeapTable
             page = _placement.Find(row.Length, options, ref vm);
             try
             {
-                return PlaceAndLog(xid, page, vm, row);
+                Tid placed = PlaceAndLog(xid, page, vm, row);
+                tx.Session.Changes.Insert(Relation.LockDatabase, Relation.Id, tx.Depth, 1);
+                return placed;
             }
             finally
             {
@@ -75,6 +77,8 @@ public sealed partial class HeapTable
         {
             Release(vm);
         }
+
+        tx.Session.Changes.Insert(Relation.LockDatabase, Relation.Id, tx.Depth, rows.Count);
     }
 
     private Tid PlaceAndLog(Xid xid, in PinnedPage page, in PinnedPage vm, ReadOnlySpan<byte> row)

@@ -57,6 +57,7 @@ public sealed partial class HeapTable
             tx.MayJoinMultiXact();
             RowXmax xmax = _locks.NewXmax(row.Header, xid, RowLockMode.Exclusive, isUpdate: true);
             DeleteAndLog(xid, row, xmax, cmax, isCombo);
+            tx.Session.Changes.Delete(Relation.LockDatabase, Relation.Id, tx.Depth);
             byte[]? external = CanToast && (row.Header.InfoMask & HeapInfoMask.HasExternal) != 0 ? row.Bytes.ToArray() : null;
             row.Unlatch();
             if (external is not null)

@@ -52,6 +52,7 @@ public sealed partial class HeapTable
             }
 
             newTid = Replace(tx, xid, ref row, values, snapshot.Command, mode, indexed, lockers, out bool hot);
+            tx.Session.Changes.Update(Relation.LockDatabase, Relation.Id, tx.Depth, hot);
             return new ModifyResult(ModifyOutcome.Ok, newTid, Xid.Invalid, CommandId.Invalid) { NeedsIndexEntries = !hot };
         }
         finally

@@ -2,6 +2,7 @@ using SharedStorage.Catalog.Ddl;
 using SharedStorage.Hosting.Engine;
 using SharedStorage.PgWire.Session;
 using SharedStorage.Primitives;
+using SharedStorage.Sql.Execute.Spill;
 using SharedStorage.Sql.Session;
 using SharedStorage.Wal.Inserting;
 
@@ -27,6 +28,7 @@ public static class NodeSql
         Port = (int)environment.Settings.Number("port"),
         StartTimestamp = (environment.Time.GetUtcNow() - PostgresEpoch).Ticks / 10,
         Settings = environment.Settings.ForSessions(),
+        TemporaryFiles = TempDirectory.Open(Path.Combine(environment.LocalDirectory, "temp")),
     };
 
     /// <summary>The node has become the writer: sessions may change data from now on.</summary>

@@ -59,6 +59,7 @@ internal sealed partial class CommandRunner
             }
 
             StoreCounts(writer, relation, indexes, sample, row);
+            Session.NoteAnalyzed(relation, sample, columns.Length == 0);
             return true;
         });
         if (options.Verbose)

@@ -221,6 +221,7 @@ internal sealed partial class CommandRunner
             {
                 writer.Truncate(table);
                 Session.NoteNewFiles(table);
+                Session.NoteTruncated(table);
             }
 
             return true;

@@ -72,9 +72,9 @@ internal sealed partial class CommandRunner
         return command;
     }
 
-    private static VacuumOptions ReadOptions(Pg.VacuumStmt s)
+    private VacuumOptions ReadOptions(Pg.VacuumStmt s)
     {
-        var result = new VacuumOptions { Vacuum = s.IsVacuumcmd, Analyze = !s.IsVacuumcmd };
+        var result = new VacuumOptions { Vacuum = s.IsVacuumcmd, Analyze = !s.IsVacuumcmd, Heap = HeapOptions() };
         foreach (Pg.DefElem o in s.Options.Select(n => n.DefElem))
         {
             string text = o.Arg is null ? "on" : SqlSession.SettingText(o.Arg);
@@ -191,12 +191,14 @@ internal sealed partial class CommandRunner
 
         // No snapshot is held while it runs: the horizon goes on.
         var start = new HeapVacuumStart(row.RelFrozenXid, new MultiXactId(row.RelMinMxid.Value), (uint)row.RelPages, row.RelTuples);
-        HeapVacuumResult result = new HeapVacuum(Session.Node.Engine, relation, [.. indexes.Where(i => i.IsReady)], start, options.Heap).Run(Session.Tx);
+        Session.Tx.RepairsWraparound = true;
+        HeapVacuumResult result = new HeapVacuum(Session.Node.Engine, relation, [.. indexes.Where(i => i.IsReady)], start, Failsafe(options.Heap, row)).Run(Session.Tx);
         Session.ChangeCatalogs(writer =>
         {
             StoreVacuumResult(writer, relation, indexes, result);
             return true;
         });
+        Session.NoteVacuumed(relation, result);
         if (options.Verbose)
         {
             Session.SendNotice("INFO", SqlStates.SuccessfulCompletion,
@@ -242,6 +244,7 @@ internal sealed partial class CommandRunner
 
     private void UpdateDatabase()
     {
+        Session.Tx.RepairsWraparound = true;
         Transactions.Multi.MultiXacts multi = Session.Node.Engine.Transactions.MultiXacts;
         Session.ChangeCatalogs(writer => writer.UpdateDatabaseFrozenXid(multi.OldestRunning, multi.Next).Changed);
         Session.Node.VacuumFinished?.Invoke();

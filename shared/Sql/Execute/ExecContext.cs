@@ -1,15 +1,20 @@
 using SharedStorage.Format.Tuples;
 using SharedStorage.Primitives;
 using SharedStorage.Sql.Analyze;
+using SharedStorage.Sql.Execute.Spill;
 using SharedStorage.Sql.Functions;
 using SharedStorage.Transactions;
 
 namespace SharedStorage.Sql.Execute;
 
 /// <summary>What a running statement works with. One per executor tree; the tree is used again for the next execution of its plan.</summary>
-public sealed class ExecContext(StorageEngine engine, EvalContext eval, CancelFlag cancel)
+public sealed class ExecContext(StorageEngine engine, EvalContext eval, CancelFlag cancel, SpillSession spill)
 {
     public StorageEngine Engine { get; } = engine;
+
+    /// <summary>Memory and temporary files for what the nodes keep.</summary>
+    public SpillOwner Spill { get; } = new(spill);
+
     public EvalContext Eval { get; } = eval;
     public CancelFlag Cancel { get; } = cancel;
     public ISqlCatalog Catalog { get; set; } = null!;
@@ -95,6 +100,9 @@ public sealed class Env(Env? parent, Env? lateral)
     /// <summary>The place of a column of this query level that a plan promises to be there.</summary>
     public SlotRef Require(int entry, short column) => FindHere(entry, column)
         ?? throw new InvariantException("SQL", $"column {entry}.{column} is not among those of the input");
+
+    /// <summary>All places of this level.</summary>
+    internal IEnumerable<SlotRef> Places => _columns.Values.Concat(_exprs.Select(e => e.Place));
 
     /// <summary>An expression that was computed below.</summary>
     public SlotRef? Find(Expr expr)

@@ -109,6 +109,9 @@ public interface ISessionInfo
 
     bool CancelBackend(int pid) => false;
 
+    /// <summary>What this node counted of a table; null: nothing.</summary>
+    Transactions.Statistics.TableCounters? CountersOf(Oid table) => null;
+
     /// <summary>The LSN inserted (writer).</summary>
     Lsn CurrentWalLsn => Lsn.Invalid;
     Lsn FlushedWalLsn => CurrentWalLsn;

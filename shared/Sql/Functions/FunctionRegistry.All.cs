@@ -20,5 +20,6 @@ public static partial class FunctionRegistry
         SystemFunctions.Add(t);
         CatalogFunctions.Add(t);
         RegFunctions.Add(t);
+        StatisticsFunctions.Add(t);
     }
 }

@@ -46,7 +46,7 @@ internal sealed class HashJoinPlan(PlanNode outer, PlanNode inner, JoinKind kind
         ExecNode left = outer.Build(b), right = inner.Build(b);
         Env leftEnv = b.EnvOf(left), rightEnv = b.EnvOf(right);
         var node = new HashJoinNode(b.Context, left, right, kind, [.. keys.Select(k => b.Compiler.TypeOf(k.Outer.Type))],
-            [.. keys.Select(k => b.Compiler.Compile(k.Outer, leftEnv))], [.. keys.Select(k => b.Compiler.Compile(k.Inner, rightEnv))], innerColumns, rightEnv)
+            [.. keys.Select(k => b.Compiler.Compile(k.Outer, leftEnv))], [.. keys.Select(k => b.Compiler.Compile(k.Inner, rightEnv))], innerColumns, leftEnv, rightEnv)
         {
             RebuildAlways = rebuild,
         };

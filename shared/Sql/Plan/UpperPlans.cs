@@ -87,7 +87,7 @@ internal sealed class DistinctPlan(RowPlan input, int[] columns, Oid[] types) : 
 {
     public override string Title => "HashAggregate";
     public override IReadOnlyList<PlanNode> Inputs => [input];
-    public override RowNode BuildRows(PlanBuilder b) => new DistinctNode(input.BuildRows(b), columns, [.. types.Select(b.Compiler.TypeOf)]);
+    public override RowNode BuildRows(PlanBuilder b) => new DistinctNode(b.Context, input.BuildRows(b), columns, [.. types.Select(b.Compiler.TypeOf)]);
 }
 
 internal sealed class AppendPlan(RowPlan[] inputs) : RowPlan
@@ -102,7 +102,7 @@ internal sealed class SetOperationPlan(RowPlan left, RowPlan right, SetNode node
     public override string Title => $"HashSetOp {node.Operator}{(node.All ? " All" : "")}";
     public override IReadOnlyList<PlanNode> Inputs => [left, right];
 
-    public override RowNode BuildRows(PlanBuilder b) => new SetOperationExecNode(left.BuildRows(b), right.BuildRows(b), node.Operator, node.All, node.Columns.Count,
+    public override RowNode BuildRows(PlanBuilder b) => new SetOperationExecNode(b.Context, left.BuildRows(b), right.BuildRows(b), node.Operator, node.All, node.Columns.Count,
         [.. node.Columns.Select(c => b.Compiler.TypeOf(c.Type))]);
 }
 
@@ -125,7 +125,7 @@ internal sealed class AggregatePlan(PlanNode input, IReadOnlyList<Expr> keys, IR
         Env env = b.EnvOf(node);
         AggregateSpec[] specs = [.. aggregates.Select(a => Spec(b, a, env))];
         var result = new AggregateNode(b.Context, node, [.. keys], b.Compiler.CompileAll(keys, env), [.. keys.Select(k => b.Compiler.TypeOf(k.Type))], specs,
-            [.. carried.Select(v => (v, b.Compiler.Compile(v, env)))]);
+            [.. carried.Select(v => (v, b.Compiler.Compile(v, env)))], env);
         result.Having = b.Compiler.CompileAnd(having, b.EnvOf(result));
         return result;
     }

@@ -21,6 +21,7 @@ internal sealed class SessionInfo(SqlSession session) : ISessionInfo
     public string? GetSetting(string name) => session.GetSetting(name);
     public string SetSetting(string name, string? value, bool local) => session.SetSetting(name, value, local);
     public void CheckCancel() => session.CancelFlag.Check();
+    public Transactions.Statistics.TableCounters? CountersOf(Oid table) => session.CountersOf(table);
     public bool CancelBackend(int pid) => session.Node.CancelSession?.Invoke(pid) ?? false;
     public Lsn CurrentWalLsn => session.Node.CurrentLsn?.Invoke() ?? Lsn.Invalid;
     public Lsn FlushedWalLsn => session.Node.FlushedLsn?.Invoke() ?? CurrentWalLsn;

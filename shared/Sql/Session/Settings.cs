@@ -167,8 +167,10 @@ public sealed class SessionSettings
             case SettingKind.Int:
                 return NormalizeInt(s, value);
             case SettingKind.Real:
-                return double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out double d) ? d.ToString(CultureInfo.InvariantCulture)
-                    : throw new PgException(SqlStates.InvalidParameterValue, $"invalid value for parameter \"{s.Name}\": \"{value}\"");
+                return !double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out double d)
+                    ? throw new PgException(SqlStates.InvalidParameterValue, $"invalid value for parameter \"{s.Name}\": \"{value}\"")
+                    : (s.Min == long.MinValue || d >= s.Min) && (s.Max == long.MaxValue || d <= s.Max) ? d.ToString(CultureInfo.InvariantCulture)
+                    : throw new PgException(SqlStates.InvalidParameterValue, $"{d.ToString(CultureInfo.InvariantCulture)} is outside the valid range for parameter \"{s.Name}\" ({s.Min} .. {s.Max})");
             case SettingKind.Enum:
                 return s.Values.FirstOrDefault(v => v.Equals(value, StringComparison.OrdinalIgnoreCase))
                     ?? (s.Values.Contains("on") && ParseBool(value) is { } flag ? flag ? "on" : "off" : null)

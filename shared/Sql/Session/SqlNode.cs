@@ -49,6 +49,9 @@ public sealed class SqlNode
     /// <summary>The path of the data directory, for SHOW data_directory.</summary>
     public string DataDirectory { get; init; } = "";
 
+    /// <summary>The node's local place for what does not fit into work_mem (I4); null keeps it all in memory.</summary>
+    public Execute.Spill.TempDirectory? TemporaryFiles { get; init; }
+
     public int Port { get; init; } = 5432;
 
     /// <summary>Microseconds since 2000-01-01 UTC when the node started.</summary>
@@ -73,6 +76,9 @@ public sealed record SessionStartup
 
     /// <summary>The process number that the client was told in BackendKeyData (pg_backend_pid).</summary>
     public int ProcessId { get; init; }
+
+    /// <summary>A session of the node's own, for autovacuum: as the first superuser, in any database.</summary>
+    public bool IsAutovacuum { get; init; }
 
     /// <summary>The other parameters of the startup message (application_name, client_encoding, DateStyle, options ...).</summary>
     public IReadOnlyDictionary<string, string> Parameters { get; init; } = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);

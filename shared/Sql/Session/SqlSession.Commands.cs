@@ -77,7 +77,7 @@ public sealed partial class SqlSession
     {
         Snapshot snapshot = TakeSnapshot();
         CurrentCatalog = CatalogAt(snapshot);
-        var context = new ExecContext(_node.Engine, _eval, _cancel)
+        var context = new ExecContext(_node.Engine, _eval, _cancel, _spill)
         {
             Catalog = CurrentCatalog,
             Transaction = Current,

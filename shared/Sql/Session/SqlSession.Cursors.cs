@@ -3,6 +3,7 @@ using SharedStorage.Format.Tuples;
 using SharedStorage.Primitives;
 using SharedStorage.Sql.Analyze;
 using SharedStorage.Sql.Execute;
+using SharedStorage.Sql.Execute.Spill;
 using SharedStorage.Sql.Parse;
 using SharedStorage.Sql.Plan;
 using Pg = PgQuery;
@@ -73,6 +74,7 @@ public sealed partial class SqlSession
         finally
         {
             EndPortal(inner);
+            inner.ForgetRows();
         }
     }
 
@@ -92,7 +94,7 @@ public sealed partial class SqlSession
     /// <summary>The value of an expression without columns.</summary>
     internal Datum EvaluateNow(Expr e)
     {
-        var context = new ExecContext(_node.Engine, _eval, _cancel) { Catalog = CurrentCatalog!, Transaction = Current };
+        var context = new ExecContext(_node.Engine, _eval, _cancel, _spill) { Catalog = CurrentCatalog!, Transaction = Current };
         return NewCompiler(context).Compile(e, new Env(null, null)).Eval();
     }
 
@@ -124,13 +126,22 @@ public sealed partial class SqlSession
             WithHold = hold,
             Depth = _savepoints.Count,
         };
-        Open(cursor);
-        cursor.Description = cursor.Plan!.Description;
-        statement.Description = cursor.Description;
-        cursor.Rows = [];
-        if (hold)
+        try
         {
-            ReadTo(cursor, long.MaxValue);
+            Open(cursor);
+            cursor.Description = cursor.Plan!.Description;
+            statement.Description = cursor.Description;
+            cursor.KeepRows(_spill);
+            if (hold)
+            {
+                ReadTo(cursor, long.MaxValue);
+            }
+        }
+        catch
+        {
+            EndPortal(cursor);
+            cursor.ForgetRows();
+            throw;
         }
 
         _portals[s.Portalname] = cursor;
@@ -140,15 +151,13 @@ public sealed partial class SqlSession
     private string RunFetch(Portal portal, Pg.FetchStmt s)
     {
         Portal cursor = _portals.GetValueOrDefault(s.Portalname) ?? throw new PgException(SqlStates.InvalidCursorName, $"cursor \"{s.Portalname}\" does not exist");
-        List<Datum[]> rows = FetchRows(cursor, s);
         if (s.Ismove)
         {
-            return string.Create(CultureInfo.InvariantCulture, $"MOVE {rows.Count}");
+            return string.Create(CultureInfo.InvariantCulture, $"MOVE {FetchRows(cursor, s, null)}");
         }
 
         portal.Description = cursor.Description ?? cursor.Statement.Description;
-        portal.Rows = rows;
-        portal.Tag = string.Create(CultureInfo.InvariantCulture, $"FETCH {rows.Count}");
+        portal.Tag = string.Create(CultureInfo.InvariantCulture, $"FETCH {FetchRows(cursor, s, portal.KeepRows(_spill))}");
         return portal.Tag;
     }
 
@@ -175,9 +184,9 @@ public sealed partial class SqlSession
     }
 
     // Position p: the current row is p, counted from 1; 0 is before the first, the number of rows and one is after the last.
-    private static List<Datum[]> FetchRows(Portal cursor, Pg.FetchStmt s)
+    private static long FetchRows(Portal cursor, Pg.FetchStmt s, RowStore? into)
     {
-        List<Datum[]> all = cursor.Rows!;
+        RowStore all = cursor.Rows!;
         bool one = s.Direction is Pg.FetchDirection.FetchAbsolute or Pg.FetchDirection.FetchRelative;
         long position = cursor.Position;
         bool backward = s.Direction switch
@@ -204,11 +213,17 @@ public sealed partial class SqlSession
 
             ReadTo(cursor, target);
             cursor.Position = Math.Clamp(target, 0, all.Count + 1L);
-            return cursor.Position >= 1 && cursor.Position <= all.Count ? [all[(int)cursor.Position - 1]] : [];
+            if (cursor.Position < 1 || cursor.Position > all.Count)
+            {
+                return 0;
+            }
+
+            into?.Add(cursor.Reader[cursor.Position - 1]);
+            return 1;
         }
 
-        var rows = new List<Datum[]>();
-        while (rows.Count < count)
+        long rows = 0;
+        while (rows < count)
         {
             if (!backward)
             {
@@ -221,7 +236,8 @@ public sealed partial class SqlSession
                 break;
             }
 
-            rows.Add(all[(int)cursor.Position - 1]);
+            into?.Add(cursor.Reader[cursor.Position - 1]);
+            rows++;
         }
 
         return rows;

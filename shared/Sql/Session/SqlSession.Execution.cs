@@ -4,6 +4,7 @@ using SharedStorage.Primitives;
 using SharedStorage.Sql.Analyze;
 using SharedStorage.Sql.Execute;
 using SharedStorage.Sql.Execute.Dml;
+using SharedStorage.Sql.Execute.Spill;
 using SharedStorage.Sql.Parse;
 using SharedStorage.Transactions;
 
@@ -61,6 +62,7 @@ public sealed partial class SqlSession
         finally
         {
             EndPortal(portal);
+            portal.ForgetRows();
         }
     }
 
@@ -318,6 +320,7 @@ public sealed partial class SqlSession
         if (_portals.Remove(name, out Portal? portal))
         {
             EndPortal(portal);
+            portal.ForgetRows();
         }
     }
 
@@ -421,6 +424,7 @@ public sealed partial class SqlSession
         {
             portal.Executor = null;
             executor.Root.Close();
+            executor.Context.Spill.Release();
             executor.Context.Transaction = null!;
             executor.Context.Snapshot = null!;
             if (portal.AtEnd && portal.Plan is { Idle: null } plan)
@@ -435,7 +439,7 @@ public sealed partial class SqlSession
 
     private static ExecuteResult SendKept(Portal portal, long maxRows, IResultSink sink)
     {
-        List<Datum[]> rows = portal.Rows!;
+        RowStore rows = portal.Rows!;
         if (portal.Description is { } description)
         {
             sink.BeginRows(description, portal.Formats);
@@ -444,7 +448,7 @@ public sealed partial class SqlSession
         long count = 0;
         while (portal.Position < rows.Count)
         {
-            sink.Row(rows[(int)portal.Position++]);
+            sink.Row(portal.Reader[portal.Position++]);
             if (++count == maxRows && portal.Position < rows.Count)
             {
                 return new ExecuteResult(ExecuteOutcome.Suspended, null);
@@ -459,6 +463,7 @@ public sealed partial class SqlSession
         foreach (Portal portal in _portals.Values)
         {
             EndPortal(portal);
+            portal.ForgetRows();
         }
 
         _portals.Clear();
@@ -472,6 +477,7 @@ public sealed partial class SqlSession
             if (portal.Depth >= depth && !(portal.WithHold && portal.AtEnd))
             {
                 EndPortal(portal);
+                portal.ForgetRows();
                 _portals.Remove(portal.Name);
             }
         }

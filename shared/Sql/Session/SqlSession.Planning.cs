@@ -260,7 +260,7 @@ public sealed partial class SqlSession : ITypeInput
     private Executor BuildExecutor(Func<PlanBuilder, RowNode> build)
     {
         SessionCatalog catalog = CurrentCatalog!;
-        var context = new ExecContext(_node.Engine, _eval, _cancel) { Catalog = catalog };
+        var context = new ExecContext(_node.Engine, _eval, _cancel, _spill) { Catalog = catalog };
         ExprCompiler compiler = NewCompiler(context);
         return new Executor(context, build(new PlanBuilder(context, compiler, null, null)));
     }

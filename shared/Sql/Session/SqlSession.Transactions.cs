@@ -121,6 +121,7 @@ public sealed partial class SqlSession
         }
 
         _tx = null;
+        _spill.EndTransaction();
         _fixedSnapshot = null;
         _savepoints.Clear();
         _newFiles.Clear();

@@ -52,9 +52,10 @@ public sealed partial class SqlSession
         return new ExecuteResult(ExecuteOutcome.Complete, commands.Run(tree));
     }
 
-    private static string Keep(Portal portal, (RowDescription Description, List<Datum[]> Rows) result, string tag)
+    private string Keep(Portal portal, (RowDescription Description, List<Datum[]> Rows) result, string tag)
     {
-        (portal.Description, portal.Rows, portal.Tag) = (result.Description, result.Rows, tag);
+        (portal.Description, portal.Tag) = (result.Description, tag);
+        result.Rows.ForEach(portal.KeepRows(_spill).Add);
         return tag;
     }
 

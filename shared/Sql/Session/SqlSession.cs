@@ -2,6 +2,7 @@ using SharedStorage.Catalog;
 using SharedStorage.Catalog.Rows;
 using SharedStorage.Primitives;
 using SharedStorage.Sql.Execute;
+using SharedStorage.Sql.Execute.Spill;
 using SharedStorage.Sql.Functions;
 using SharedStorage.Transactions;
 using SharedStorage.Transactions.Locks;
@@ -20,6 +21,7 @@ public sealed partial class SqlSession : IDisposable
     private readonly CancelFlag _cancel = new();
     private readonly LockSession _locks;
     private readonly SessionSettings _settings = new();
+    private readonly SpillSession _spill;
     private readonly DatabaseCatalog _database;
     private readonly PgDatabase _databaseRow;
     private readonly PgAuthId _user;
@@ -31,17 +33,19 @@ public sealed partial class SqlSession : IDisposable
     public SqlSession(SqlNode node, SessionStartup startup)
     {
         (_node, _startup) = (node, startup);
-        _locks = new LockSession { ProcessId = startup.ProcessId, CheckInterrupts = _cancel.Check };
+        _spill = new SpillSession(node.TemporaryFiles, startup.ProcessId);
+        _locks = new LockSession { ProcessId = startup.ProcessId, CheckInterrupts = _cancel.Check, Warn = WarnOfLimit };
         Transaction tx = node.Engine.Transactions.Begin(_locks, true);
         try
         {
             using Snapshot snapshot = tx.TakeSnapshot();
             CatalogView shared = node.Catalogs.Shared.View(snapshot);
-            _user = shared.RoleByName(startup.User) is { RolCanLogin: true } role ? role
+            _user = startup.IsAutovacuum ? shared.Scan(SystemCatalogs.AuthId).First(r => r.Oid.Value == PgOids.BootstrapSuperuser)
+                : shared.RoleByName(startup.User) is { RolCanLogin: true } role ? role
                 : throw new PgException(SqlStates.InvalidAuthorizationSpecification, $"role \"{startup.User}\" does not exist") { Fatal = true };
             _databaseRow = shared.DatabaseByName(startup.Database)
                 ?? throw new PgException(SqlStates.InvalidCatalogName, $"database \"{startup.Database}\" does not exist") { Fatal = true };
-            if (!_databaseRow.DatAllowConn)
+            if (!_databaseRow.DatAllowConn && !startup.IsAutovacuum)
             {
                 throw new PgException(SqlStates.ObjectNotInPrerequisiteState, $"database \"{startup.Database}\" is not currently accepting connections") { Fatal = true };
             }
@@ -117,6 +121,7 @@ public sealed partial class SqlSession : IDisposable
     public void Dispose()
     {
         CloseAllPortals();
+        _spill.EndTransaction();
         _tx?.Abort();
         _tx = null;
         _node.Engine.Locks.ReleaseAllForSession(_locks);
@@ -131,6 +136,8 @@ public sealed partial class SqlSession : IDisposable
             Notice?.Invoke(new SqlNotice(severity, state, message) { Detail = detail, Hint = hint });
         }
     }
+
+    private void WarnOfLimit(string message, string hint) => SendNotice("WARNING", SqlStates.Warning, message, hint: hint);
 
     private void LoadSettings(CatalogView view)
     {
@@ -224,6 +231,15 @@ public sealed partial class SqlSession : IDisposable
         {
             case "search_path":
                 _searchPathVersion = null;
+                break;
+            case "work_mem":
+                _spill.WorkMemory = long.Parse(SessionSettings.InUnit(setting, value), System.Globalization.CultureInfo.InvariantCulture) * 1024;
+                break;
+            case "hash_mem_multiplier":
+                _spill.HashMultiplier = double.Parse(value, System.Globalization.CultureInfo.InvariantCulture);
+                break;
+            case "temp_file_limit":
+                _spill.FileLimit = long.Parse(SessionSettings.InUnit(setting, value), System.Globalization.CultureInfo.InvariantCulture);
                 break;
             case "lock_timeout":
                 _locks.LockTimeout = TimeSpan.FromMilliseconds(_settings.Milliseconds("lock_timeout"));

@@ -3,6 +3,7 @@ using SharedStorage.Format.Tuples;
 using SharedStorage.Primitives;
 using SharedStorage.Sql.Analyze;
 using SharedStorage.Sql.Execute;
+using SharedStorage.Sql.Execute.Spill;
 using SharedStorage.Sql.Parse;
 using SharedStorage.Sql.Plan;
 using SharedStorage.Transactions;
@@ -91,7 +92,22 @@ internal sealed class Portal(string name, PreparedStatement statement)
     public bool AtEnd { get; set; }
 
     /// <summary>Rows kept: for results of commands, and for cursors that can move backward or outlive their transaction.</summary>
-    public List<Datum[]>? Rows { get; set; }
+    public RowStore? Rows { get; private set; }
+    public RowStoreReader Reader { get; private set; } = null!;
+
+    private SpillOwner? _spill;
+
+    /// <summary>Begins to keep rows.</summary>
+    public RowStore KeepRows(SpillSession session)
+    {
+        _spill = new SpillOwner(session) { OutlivesTransaction = WithHold };
+        Rows = new RowStore(_spill);
+        Reader = Rows.NewReader();
+        return Rows;
+    }
+
+    /// <summary>The portal is gone: what it kept in files goes.</summary>
+    public void ForgetRows() => _spill?.Release();
     public string? Tag { get; set; }
     public long Position { get; set; }
     public bool IsCursor { get; init; }

@@ -108,6 +108,7 @@ public sealed partial class LockManager
                 {
                     check = false;
                     CheckDeadlock(waiter);
+                    AskToGiveWay(waiter);
                 }
             }
         }
@@ -140,6 +141,24 @@ public sealed partial class LockManager
 
             partition.RemoveIfUnused(waiter.Object);
         }
+    }
+
+    /// <summary>Nobody waits long behind an autovacuum (DS_BLOCKED_BY_AUTOVACUUM).</summary>
+    private void AskToGiveWay(LockWaiter waiter)
+    {
+        List<Action>? asked = null;
+        lock (PartitionOf(waiter.Object.Tag).Sync)
+        {
+            foreach (LockHolder holder in waiter.Object.Holders)
+            {
+                if (!waiter.IsDone && holder.Session != waiter.Session && holder.Session.GiveWay is { } ask && (holder.Modes & LockConflicts.Of(waiter.Mode)) != 0)
+                {
+                    (asked ??= []).Add(ask);
+                }
+            }
+        }
+
+        asked?.ForEach(static ask => ask());
     }
 
     private void CheckDeadlock(LockWaiter waiter)

@@ -30,6 +30,23 @@ public sealed class LockSession
     /// <summary>Called on the session's thread when <see cref="Interrupt"/> woke it from a wait: throws what there is to throw (cancel, shutdown), or returns.</summary>
     public Action? CheckInterrupts { get; set; }
 
+    /// <summary>Rows that the running transaction changed, by table.</summary>
+    public Statistics.TransactionChanges Changes { get; } = new();
+
+    /// <summary>Tells the session's client of a warning: message, hint. On the session's thread.</summary>
+    public Action<string, string>? Warn { get; init; }
+
+    /// <summary>
+    /// Called, from any thread, when another session has waited for this one's lock as long as deadlock_timeout: an autovacuum gives way. Null lets them wait.
+    /// </summary>
+    public Action? GiveWay
+    {
+        get => _giveWay;
+        set => _giveWay = value;
+    }
+
+    private volatile Action? _giveWay;
+
     /// <summary>The transaction that runs.</summary>
     public Transaction? Current { get; internal set; }
 

@@ -21,9 +21,6 @@ public sealed partial class MultiXacts
     /// <summary>A set that is in memory saves two page look-ups and an array; 8192 of them are about a megabyte.</summary>
     private const int MaxCached = 8192;
 
-    /// <summary>So many numbers before the wrap no multixact is made any more (SetMultiXactIdLimit).</summary>
-    private const uint StopBeforeWrap = 3_000_000;
-
     private readonly TransactionManager _manager;
     private readonly MultiXactStore _store;
     private readonly Lock _generating = new();
@@ -92,11 +89,11 @@ public sealed partial class MultiXacts
         MultiXactMember[] own = members.ToArray();
         Invariant.Check(own.Count(m => m.IsUpdate) <= 1, "multixact", "more than one member changes the row");
         ITransactionLog log = _manager.WritableLog;
+        CheckLimits(own);
         MultiXactId multi;
         lock (_generating)
         {
             multi = _next;
-            CheckWrap(multi);
             uint first = _nextOffset == 0 ? 1 : _nextOffset;
             uint used = (uint)own.Length + (first - _nextOffset);
             Extend(multi, used, log);
@@ -258,20 +255,6 @@ public sealed partial class MultiXacts
             uint step = Math.Min(left, MultiXactMemberLayout.LeftInPage(member));
             left -= step;
             member += step;
-        }
-    }
-
-    private void CheckWrap(MultiXactId multi)
-    {
-        if (multi.Value - _oldest.Value > (uint.MaxValue >> 1) - StopBeforeWrap)
-        {
-            throw new PgException(
-                SqlStates.ProgramLimitExceeded,
-                $"database is not accepting commands that generate new MultiXactIds to avoid wraparound data loss in database with OID {_oldestDatabase}")
-            {
-                Hint = "Execute a database-wide VACUUM in that database.\n"
-                    + "You might also need to commit or roll back old prepared transactions, or drop stale replication slots.",
-            };
         }
     }
 

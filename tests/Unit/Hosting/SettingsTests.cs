@@ -39,7 +39,7 @@ public sealed class SettingsTests : IDisposable
 
     [Theory]
     [InlineData("no_such_setting = 1\n", "")]
-    [InlineData("", "work_mem = 4MB\n")]
+    [InlineData("", "logical_decoding_work_mem = 4MB\n")]
     [InlineData("", "sharedstorage.no_such = 1\n")]
     [InlineData("sharedstorage.no_such = 1\n", "")]
     [InlineData("", "port = abc\n")]

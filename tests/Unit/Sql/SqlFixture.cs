@@ -5,6 +5,7 @@ using SharedStorage.Hosting.Engine;
 using SharedStorage.Hosting.Node;
 using SharedStorage.Hosting.Settings;
 using SharedStorage.Primitives;
+using SharedStorage.Sql.Execute.Spill;
 using SharedStorage.Sql.Session;
 using SharedStorage.Sql.Types;
 using SharedStorage.TestKit;
@@ -31,16 +32,20 @@ public sealed class SqlFixture : IDisposable
         _server.Start();
         _server.Psql(Queries.Setup);
         Expected = [.. Queries.All.Select(Ask)];
+        ExpectedOfSpills = [.. SpillQueries.All.Select(Ask)];
         _server.Stop();
         var arguments = new NodeArguments(_server.DataDirectory, _local, [KeyValuePair.Create("shared_buffers", "16MB")]);
         NodeSettings settings = NodeSettings.Load(arguments.DataDirectory, arguments.LocalDirectory, new System.Collections.Hashtable(), arguments.Settings);
         _engine = NodeEngine.Open(new NodeEnvironment(arguments, settings, NullLoggerFactory.Instance, TimeProvider.System, _ => { }));
         _engine.Tail.Run(Lsn.Max, CancellationToken.None);
-        Node = new SqlNode { Engine = _engine.Storage, Catalogs = _engine.Catalogs };
+        Node = new SqlNode { Engine = _engine.Storage, Catalogs = _engine.Catalogs, TemporaryFiles = TempDirectory.Open(Path.Combine(_local, "temp")) };
     }
 
     /// <summary>For each query the rows, a line each with "|" between columns, or "ERROR: message".</summary>
     public IReadOnlyList<string> Expected { get; } = [];
+
+    /// <summary>The same for <see cref="SpillQueries"/>.</summary>
+    public IReadOnlyList<string> ExpectedOfSpills { get; } = [];
     public SqlNode Node { get; } = null!;
 
     public SqlSession NewSession() => new(Node, new SessionStartup { User = "postgres", Database = "postgres", ProcessId = 1 });

@@ -47,6 +47,25 @@ public sealed class LockTests : IDisposable
     }
 
     [Fact]
+    public async Task An_autovacuum_gives_way_to_who_has_waited_for_its_lock_and_one_against_wraparound_does_not()
+    {
+        Transaction vacuum = Begin();
+        Transaction ddl = Begin();
+        using var asked = new ManualResetEventSlim();
+        Locks.Acquire(vacuum, A, LockMode.ShareUpdateExclusive);
+        ddl.Session.DeadlockTimeout = TimeSpan.FromMilliseconds(1);
+        ddl.Session.LockTimeout = TimeSpan.FromMilliseconds(50);
+        Assert.Equal(SqlStates.LockNotAvailable, Assert.Throws<PgException>(() => Locks.Acquire(ddl, A, LockMode.AccessExclusive)).SqlState);
+        vacuum.Session.GiveWay = asked.Set;
+        ddl.Session.LockTimeout = TimeSpan.Zero;
+        Task waiting = Task.Run(() => Locks.Acquire(ddl, A, LockMode.AccessExclusive));
+        Assert.True(asked.Wait(TimeSpan.FromSeconds(60)));
+        vacuum.Abort();
+        await waiting;
+        ddl.Abort();
+    }
+
+    [Fact]
     public void A_strong_lock_finds_weak_ones_in_the_fast_path()
     {
         Transaction weak = Begin();

@@ -23,6 +23,9 @@ public sealed record HeapVacuumOptions
     /// <summary>Null decides by the number of dead items (auto).</summary>
     public bool? IndexCleanup { get; init; }
 
+    /// <summary>How fast it may go; null is as fast as it can.</summary>
+    public VacuumPace? Pace { get; init; }
+
     /// <summary>Dead items remembered before the indexes are cleaned: 64 MB (maintenance_work_mem) at eight bytes each.</summary>
     public int MaxDeadItems { get; init; } = 8 << 20;
 }
@@ -165,7 +168,11 @@ public sealed class HeapVacuum
                     CleanDead(tx, blocks);
                 }
 
+                // No page is held here: the place to be cancelled, or to rest.
+                long removed = _pages.Removed;
+                tx.Session.CheckInterrupts?.Invoke();
                 _pages.Scan(new BlockNumber(block), ref vm, _freeSpace, onePass: _indexes.Length == 0);
+                _options.Pace?.Visited(_pages.Removed != removed);
                 if (block - lastFreeSpace >= FreeSpaceEveryPages)
                 {
                     _freeSpace.Vacuum(lastFreeSpace, block);
@@ -227,6 +234,7 @@ public sealed class HeapVacuum
         {
             for (int i = 0; i < _indexes.Length; i++)
             {
+                tx.Session.CheckInterrupts?.Invoke();
                 _stats[i] = _indexes[i].BulkDelete(tx, dead.Contains);
             }
 

@@ -3,14 +3,16 @@ using SharedStorage.Format.Tuples;
 using SharedStorage.Primitives;
 using SharedStorage.Sql.Execute.Expressions;
 using SharedStorage.Sql.Execute.Nodes;
+using SharedStorage.Sql.Execute.Spill;
 
 namespace SharedStorage.Sql.Execute.Dml;
 
 /// <summary>What the three changing statements have in common: they run to the end at once, and keep the rows of RETURNING.</summary>
 public abstract class ModifyNode(ExecContext context, ExecNode input, TableWriter writer) : RowNode
 {
-    private readonly List<Datum[]> _returned = [];
-    private int _next;
+    private readonly RowStore _returned = new(context.Spill);
+    private RowStoreReader? _reader;
+    private long _next;
 
     protected ExecContext Context { get; } = context;
     protected ExecNode Input { get; } = input;
@@ -25,6 +27,7 @@ public abstract class ModifyNode(ExecContext context, ExecNode input, TableWrite
     public override void Open()
     {
         _returned.Clear();
+        _reader = null;
         (_next, Count) = (0, 0);
         Writer.Reset();
         Input.Open();
@@ -60,7 +63,7 @@ public abstract class ModifyNode(ExecContext context, ExecNode input, TableWrite
             return false;
         }
 
-        Output.Values = _returned[_next++];
+        Output.Values = (_reader ??= _returned.NewReader())[_next++];
         return true;
     }
 

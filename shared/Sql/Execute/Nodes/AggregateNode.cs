@@ -1,6 +1,7 @@
 using SharedStorage.Format.Tuples;
 using SharedStorage.Sql.Analyze;
 using SharedStorage.Sql.Execute.Expressions;
+using SharedStorage.Sql.Execute.Spill;
 using SharedStorage.Sql.Functions;
 using SharedStorage.Sql.Types;
 
@@ -24,9 +25,18 @@ public sealed class AggregateSpec(AggExpr expr, AggregateFunction function, Eval
     public bool IsBuffered => DistinctTypes is not null || Order is not null;
 }
 
-/// <summary>Groups by hashing; without keys there is one group even without rows.</summary>
+/// <summary>
+/// Groups by hashing; without keys there is one group even without rows. When the groups fill work_mem times hash_mem_multiplier, rows of further groups wait in files, by the
+/// hash of their keys, until these groups are given out (nodeAgg.c).
+/// </summary>
 public sealed class AggregateNode : ExecNode
 {
+    /// <summary>About what a group takes beyond its key, and what each of its aggregates takes.</summary>
+    private const int GroupOverhead = 160, StateOverhead = 64;
+
+    /// <summary>A group's share for ordered arguments once there is no room.</summary>
+    private const long LeastBuffer = 16 << 10;
+
     private readonly ExecContext _context;
     private readonly ExecNode _input;
     private readonly Expr[] _keyExprs;
@@ -37,19 +47,31 @@ public sealed class AggregateNode : ExecNode
     private readonly List<Group> _order = [];
     private readonly Slot _slot = new();
     private readonly Datum[] _key, _args;
+    private readonly KeyComparer _comparer;
+    private readonly Env _inputEnv;
+    private SlotImage? _image;
+    private readonly Stack<(RowTape Rows, int Level)> _waiting = new();
+    private TempFile? _file;
+    private Partitions? _parts;
+    private int _level;
+    private long _used, _limit;
     private int _next;
 
     public AggregateNode(ExecContext context, ExecNode input, Expr[] keyExprs, Evaluator[] keys, PgType[] keyTypes, AggregateSpec[] aggregates,
-        (VarExpr Var, Evaluator Value)[] carried)
+        (VarExpr Var, Evaluator Value)[] carried, Env inputEnv)
     {
         (_context, _input, _keyExprs, _keys, _aggregates, _carried) = (context, input, keyExprs, keys, aggregates, carried);
-        _groups = new Dictionary<Datum[], Group>(new KeyComparer(keyTypes));
+        _comparer = new KeyComparer(keyTypes);
+        _inputEnv = inputEnv;
+        _groups = new Dictionary<Datum[], Group>(_comparer);
         _key = new Datum[keys.Length];
         _args = new Datum[8];
         _slot.Values = new Datum[Width];
     }
 
     private int Width => _keys.Length + _aggregates.Length + _carried.Length;
+
+    private SlotImage Image => _image ??= new SlotImage(_inputEnv);
 
     public Evaluator? Having { get; set; }
 
@@ -63,9 +85,8 @@ public sealed class AggregateNode : ExecNode
 
     public override void Open()
     {
-        _groups.Clear();
-        _order.Clear();
-        _next = 0;
+        Forget();
+        _limit = _context.Spill.HashMemory;
         _input.Open();
         if (_keys.Length == 0)
         {
@@ -75,8 +96,10 @@ public sealed class AggregateNode : ExecNode
         {
             while (_input.Next())
             {
-                Accumulate(FindGroup());
+                AddRow();
             }
+
+            FinishParts();
         }
 
         _input.Close();
@@ -94,7 +117,8 @@ public sealed class AggregateNode : ExecNode
         _order.Add(group ?? NewGroup([], false));
     }
 
-    private Group FindGroup()
+    /// <summary>Adds the input's row to its group, or puts it aside when there is no room for another group.</summary>
+    private void AddRow()
     {
         for (int i = 0; i < _key.Length; i++)
         {
@@ -103,13 +127,64 @@ public sealed class AggregateNode : ExecNode
 
         if (!_groups.TryGetValue(_key, out Group? group))
         {
+            if (_used > _limit && _level <= Partitions.LastLevel)
+            {
+                _file ??= _context.Spill.NewFile();
+                _parts ??= new Partitions(_context.Spill, _file, _level);
+                _parts.Add(_parts.NumberOf(_comparer.GetHashCode(_key)), Image.Take(0));
+                return;
+            }
+
             Datum[] key = [.. _key];
             group = NewGroup(key, true);
             _groups.Add(key, group);
             _order.Add(group);
+            _used += RowBuffer.SizeOf(key) + GroupOverhead + (StateOverhead * _aggregates.Length);
         }
 
-        return group;
+        Accumulate(group);
+    }
+
+    private void FinishParts()
+    {
+        if (_parts is null)
+        {
+            return;
+        }
+
+        _parts.Finish();
+        for (int i = 0; i < Partitions.Fan; i++)
+        {
+            if (_parts[i] is { } tape)
+            {
+                _waiting.Push((tape, _level + 1));
+            }
+        }
+
+        _parts = null;
+    }
+
+    /// <summary>Groups the rows of a part; false when none waits.</summary>
+    private bool NextPart()
+    {
+        if (!_waiting.TryPop(out (RowTape Rows, int Level) part))
+        {
+            return false;
+        }
+
+        _groups.Clear();
+        _order.Clear();
+        (_next, _used, _level) = (0, 0, part.Level);
+        RowTapeReader rows = part.Rows.Read(release: true);
+        while (rows.Next() is { } row)
+        {
+            Image.PutBack(row, 0);
+            AddRow();
+        }
+
+        _image?.End();
+        FinishParts();
+        return true;
     }
 
     private Group NewGroup(Datum[] key, bool hasRow)
@@ -122,7 +197,7 @@ public sealed class AggregateNode : ExecNode
             if (_aggregates[i].IsBuffered)
             {
                 buffers ??= new AggregateBuffer?[_aggregates.Length];
-                buffers[i] = new AggregateBuffer(_aggregates[i]);
+                buffers[i] = new AggregateBuffer(_context, _aggregates[i]);
             }
         }
 
@@ -152,7 +227,7 @@ public sealed class AggregateNode : ExecNode
 
             if (group.Buffers?[i] is { } buffer)
             {
-                buffer.Add();
+                _used += buffer.Add(_used > _limit ? LeastBuffer : _context.Spill.SortMemory);
                 continue;
             }
 
@@ -189,36 +264,52 @@ public sealed class AggregateNode : ExecNode
 
     public override bool Next()
     {
-        while (_next < _order.Count)
+        do
         {
-            Group group = _order[_next++];
-            Datum[] row = _slot.Values;
-            int at = 0;
-            foreach (Datum k in group.Key)
+            while (_next < _order.Count)
             {
-                row[at++] = k;
-            }
-
-            for (int i = 0; i < _aggregates.Length; i++)
-            {
-                group.Buffers?[i]?.Drain(group.States[i]);
-                row[at++] = group.States[i].Result(_context.Eval);
-            }
-
-            group.Carried.CopyTo(row, at);
-            if (Having is null || Having.IsTrue())
-            {
-                return true;
+                WriteRow(_order[_next++]);
+                if (Having is null || Having.IsTrue())
+                {
+                    return true;
+                }
             }
         }
-
+        while (NextPart());
         return false;
+    }
+
+    private void WriteRow(Group group)
+    {
+        Datum[] row = _slot.Values;
+        int at = 0;
+        foreach (Datum k in group.Key)
+        {
+            row[at++] = k;
+        }
+
+        for (int i = 0; i < _aggregates.Length; i++)
+        {
+            group.Buffers?[i]?.Drain(group.States[i]);
+            row[at++] = group.States[i].Result(_context.Eval);
+        }
+
+        group.Carried.CopyTo(row, at);
+    }
+
+    private void Forget()
+    {
+        _image?.End();
+        _groups.Clear();
+        _order.Clear();
+        _waiting.Clear();
+        _file?.Dispose();
+        (_file, _parts, _level, _used, _next) = (null, null, 0, 0, 0);
     }
 
     public override void Close()
     {
-        _groups.Clear();
-        _order.Clear();
+        Forget();
         _input.Close();
     }
 
@@ -250,57 +341,4 @@ public sealed class AggregateNode : ExecNode
     }
 
     public override void NullExtend() => _slot.Values = Slot.NullRow(Width);
-}
-
-/// <summary>The rows of an aggregate with DISTINCT or ORDER BY, until the group is complete.</summary>
-internal sealed class AggregateBuffer(AggregateSpec spec)
-{
-    private readonly List<Datum[]> _rows = [];
-    private readonly HashSet<Datum[]>? _seen = spec.DistinctTypes is null ? null : new HashSet<Datum[]>(new KeyComparer(spec.DistinctTypes));
-
-    public void Add()
-    {
-        var row = new Datum[spec.Args.Length + spec.OrderValues.Length];
-        for (int i = 0; i < spec.Args.Length; i++)
-        {
-            row[i] = spec.Args[i].Eval();
-            if (row[i].IsNull && spec.Function.SkipsNulls)
-            {
-                return;
-            }
-        }
-
-        for (int i = 0; i < spec.OrderValues.Length; i++)
-        {
-            row[spec.Args.Length + i] = spec.OrderValues[i].Eval();
-        }
-
-        if (_seen is null || _seen.Add(row))
-        {
-            _rows.Add(row);
-        }
-    }
-
-    public void Drain(AggregateState state)
-    {
-        Datum[][] rows = [.. _rows];
-        SortKey[]? order = spec.Order;
-        if (order is null && spec.DistinctTypes is { } types)
-        {
-            // PostgreSQL sorts for DISTINCT, and what array_agg and its like give shows it.
-            order = [.. types.Select((t, i) => new SortKey(i, t, null, false, false))];
-        }
-
-        if (order is not null)
-        {
-            MergeSort.Sort(rows, (a, b) => SortKey.Compare(order, a, b));
-        }
-
-        foreach (Datum[] row in rows)
-        {
-            state.Add(row.AsSpan(0, spec.Args.Length));
-        }
-
-        _rows.Clear();
-    }
 }

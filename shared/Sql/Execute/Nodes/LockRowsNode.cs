@@ -4,6 +4,7 @@ using SharedStorage.Format.Tuples;
 using SharedStorage.Primitives;
 using SharedStorage.Sql.Analyze;
 using SharedStorage.Sql.Execute.Expressions;
+using SharedStorage.Sql.Execute.Spill;
 
 namespace SharedStorage.Sql.Execute.Nodes;
 
@@ -112,21 +113,21 @@ public sealed class ColumnSortNode : ExecNode
     private readonly IReadOnlyList<(int Entry, short Column)> _columns;
     private readonly SlotRef[] _places;
     private readonly Evaluator[] _values;
-    private readonly SortKey[] _keys;
     private readonly Slot _slot = new();
-    private Datum[][] _rows = [];
-    private int _next;
+    private readonly RowSorter _sorter;
 
     /// <param name="keys">Their columns count from the end of the carried ones.</param>
     public ColumnSortNode(ExecContext context, ExecNode input, Env inputEnv, IReadOnlyList<(int Entry, short Column)> columns, Evaluator[] values, SortKey[] keys)
     {
-        (_context, _input, _columns, _values, _keys) = (context, input, columns, values, keys);
+        (_context, _input, _columns, _values) = (context, input, columns, values);
         _places = [.. columns.Select(c => inputEnv.Require(c.Entry, c.Column))];
+        _sorter = new RowSorter(context.Spill, (a, b) => SortKey.Compare(keys, a, b), context.Cancel);
     }
 
     public override void Open()
     {
-        var rows = new List<Datum[]>();
+        _sorter.Clear();
+        _sorter.Limit = _context.Spill.SortMemory;
         _input.Open();
         while (_input.Next())
         {
@@ -142,33 +143,27 @@ public sealed class ColumnSortNode : ExecNode
                 row[_places.Length + i] = _values[i].Eval();
             }
 
-            rows.Add(row);
+            _sorter.Add(row);
         }
 
         _input.Close();
-        _rows = [.. rows];
-        if (_keys.Length > 0)
-        {
-            MergeSort.Sort(_rows, (a, b) => SortKey.Compare(_keys, a, b));
-        }
-
-        _next = 0;
+        _sorter.Finish();
     }
 
     public override bool Next()
     {
-        if (_next >= _rows.Length)
+        if (_sorter.Next() is not { } row)
         {
             return false;
         }
 
-        _slot.Values = _rows[_next++];
+        _slot.Values = row;
         return true;
     }
 
     public override void Close()
     {
-        _rows = [];
+        _sorter.Clear();
         _input.Close();
     }
 

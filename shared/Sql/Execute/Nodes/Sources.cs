@@ -1,6 +1,7 @@
 using SharedStorage.Format.Tuples;
 using SharedStorage.Primitives;
 using SharedStorage.Sql.Execute.Expressions;
+using SharedStorage.Sql.Execute.Spill;
 using SharedStorage.Sql.Functions;
 
 namespace SharedStorage.Sql.Execute.Nodes;
@@ -204,11 +205,13 @@ public sealed class SubqueryNode(int entry, int columns, RowNode plan) : EntryNo
 /// <summary>A WITH query: its rows are computed once in an execution and shared by all references.</summary>
 public sealed class SharedRows(ExecContext context, RowNode plan)
 {
-    private readonly List<Datum[]> _rows = [];
+    private readonly RowStore _rows = new(context.Spill);
     private long _for = -1;
     private bool _complete;
 
-    public Datum[]? Get(int index)
+    public RowStoreReader NewReader() => _rows.NewReader();
+
+    public Datum[]? Get(long index, RowStoreReader reader)
     {
         if (_for != context.Execution)
         {
@@ -230,20 +233,26 @@ public sealed class SharedRows(ExecContext context, RowNode plan)
             }
         }
 
-        return index < _rows.Count ? _rows[index] : null;
+        return index < _rows.Count ? reader[index] : null;
     }
 }
 
 public sealed class CommonTableNode(int entry, int columns, SharedRows rows) : EntryNode(entry, columns)
 {
-    private int _next;
+    private readonly RowStoreReader _reader = rows.NewReader();
+    private long _next;
 
     public Evaluator? Filter { get; set; }
-    public override void Open() => _next = 0;
+
+    public override void Open()
+    {
+        _next = 0;
+        _reader.Reset();
+    }
 
     public override bool Next()
     {
-        while (rows.Get(_next) is { } row)
+        while (rows.Get(_next, _reader) is { } row)
         {
             _next++;
             Slot.Values = row;

@@ -1,6 +1,7 @@
 using SharedStorage.Format.Tuples;
 using SharedStorage.Primitives;
 using SharedStorage.Sql.Execute.Expressions;
+using SharedStorage.Sql.Execute.Spill;
 using SharedStorage.Sql.Functions;
 using SharedStorage.Sql.Types;
 
@@ -161,85 +162,112 @@ public sealed record SortKey(int Column, PgType Type, Collation? Collation, bool
     }
 }
 
-/// <summary>Sorts all rows, or with a limit keeps only the first ones.</summary>
-public sealed class SortNode(ExecContext context, RowNode input, SortKey[] keys, Func<long>? limit) : RowNode
+/// <summary>Sorts all rows, or with a limit keeps only the first ones as long as they fit into memory.</summary>
+public sealed class SortNode : RowNode
 {
-    private List<Datum[]> _rows = [];
+    private readonly ExecContext _context;
+    private readonly RowNode _input;
+    private readonly SortKey[] _keys;
+    private readonly Func<long>? _limit;
+    private readonly RowSorter _sorter;
+    private readonly List<Datum[]> _first = [];
+    private bool _bounded;
     private int _next;
+
+    public SortNode(ExecContext context, RowNode input, SortKey[] keys, Func<long>? limit)
+    {
+        (_context, _input, _keys, _limit) = (context, input, keys, limit);
+        _sorter = new RowSorter(context.Spill, (a, b) => SortKey.Compare(keys, a, b), context.Cancel);
+    }
 
     public override void Open()
     {
-        _next = 0;
-        _rows = [];
-        input.Open();
-        long bound = limit?.Invoke() ?? long.MaxValue;
-        if (bound <= 10_000)
+        Forget();
+        _input.Open();
+        _sorter.Limit = _context.Spill.SortMemory;
+        long bound = _limit?.Invoke() ?? long.MaxValue;
+        _bounded = bound <= 10_000 && ReadFirst((int)bound);
+        if (!_bounded)
         {
-            ReadFirst((int)bound);
-        }
-        else
-        {
-            while (input.Next())
+            while (_input.Next())
             {
-                context.Cancel.Check();
-                _rows.Add([.. input.Output.Values]);
+                _context.Cancel.Check();
+                _sorter.Add([.. _input.Output.Values]);
             }
 
-            Datum[][] sorted = [.. _rows];
-            MergeSort.Sort(sorted, (a, b) => SortKey.Compare(keys, a, b));
-            _rows = [.. sorted];
+            _sorter.Finish();
         }
 
-        input.Close();
+        _input.Close();
     }
 
-    // A heap of the best rows so far, the worst on top. Rows carry their number, so that equal ones keep their order.
-    private void ReadFirst(int bound)
+    // A heap of the best rows so far, the worst on top. Rows carry their number, so that equal ones keep their order. False: they do not fit, and went to the sorter.
+    private bool ReadFirst(int bound)
     {
         var heap = new PriorityQueue<(Datum[] Row, long Number), (Datum[] Row, long Number)>(Comparer<(Datum[] Row, long Number)>.Create((a, b) =>
         {
-            int c = SortKey.Compare(keys, b.Row, a.Row);
+            int c = SortKey.Compare(_keys, b.Row, a.Row);
             return c != 0 ? c : b.Number.CompareTo(a.Number);
         }));
-        long number = 0;
-        while (bound > 0 && input.Next())
+        long number = 0, size = 0;
+        while (bound > 0 && _input.Next())
         {
-            context.Cancel.Check();
+            _context.Cancel.Check();
             if (heap.Count < bound)
             {
-                (Datum[], long) item = ([.. input.Output.Values], number++);
+                (Datum[] Row, long) item = ([.. _input.Output.Values], number++);
+                size += RowBuffer.SizeOf(item.Row);
                 heap.Enqueue(item, item);
             }
-            else if (SortKey.Compare(keys, input.Output.Values, heap.Peek().Row) < 0)
+            else if (SortKey.Compare(_keys, _input.Output.Values, heap.Peek().Row) < 0)
             {
-                (Datum[], long) item = ([.. input.Output.Values], number++);
-                heap.DequeueEnqueue(item, item);
+                (Datum[] Row, long) item = ([.. _input.Output.Values], number++);
+                size += RowBuffer.SizeOf(item.Row) - RowBuffer.SizeOf(heap.DequeueEnqueue(item, item).Row);
+            }
+
+            if (size > _sorter.Limit)
+            {
+                foreach ((Datum[] row, _) in heap.UnorderedItems.Select(i => i.Element).OrderBy(e => e.Number))
+                {
+                    _sorter.Add(row);
+                }
+
+                return false;
             }
         }
 
         while (heap.Count > 0)
         {
-            _rows.Add(heap.Dequeue().Row);
+            _first.Add(heap.Dequeue().Row);
         }
 
-        _rows.Reverse();
+        _first.Reverse();
+        return true;
     }
 
     public override bool Next()
     {
-        if (_next >= _rows.Count)
+        Datum[]? row = !_bounded ? _sorter.Next() : _next < _first.Count ? _first[_next++] : null;
+        if (row is null)
         {
             return false;
         }
 
-        Output.Values = _rows[_next++];
+        Output.Values = row;
         return true;
+    }
+
+    private void Forget()
+    {
+        _sorter.Clear();
+        _first.Clear();
+        _next = 0;
     }
 
     public override void Close()
     {
-        _rows = [];
-        input.Close();
+        Forget();
+        _input.Close();
     }
 }
 
@@ -358,42 +386,4 @@ public sealed class LimitNode(RowNode input, Evaluator? offset, Evaluator? limit
 internal static class SqlStatesMore
 {
     public const string InvalidLimit = "2201W", InvalidOffset = "2201X";
-}
-
-/// <summary>DISTINCT: the first row of each key.</summary>
-public sealed class DistinctNode(RowNode input, int[] columns, PgType[] types) : RowNode
-{
-    private readonly HashSet<Datum[]> _seen = new(new KeyComparer(types));
-
-    public override void Open()
-    {
-        _seen.Clear();
-        input.Open();
-    }
-
-    public override bool Next()
-    {
-        while (input.Next())
-        {
-            var key = new Datum[columns.Length];
-            for (int i = 0; i < key.Length; i++)
-            {
-                key[i] = input.Output.Values[columns[i]];
-            }
-
-            if (_seen.Add(key))
-            {
-                Output.Values = input.Output.Values;
-                return true;
-            }
-        }
-
-        return false;
-    }
-
-    public override void Close()
-    {
-        _seen.Clear();
-        input.Close();
-    }
 }
