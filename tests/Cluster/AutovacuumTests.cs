@@ -145,15 +145,16 @@ public sealed class AutovacuumTests
                     Execute(first, "begin; select from pgbench_branches for share");
                     (int code, _, string warning) = cluster.Writer.TryPsql("select from pgbench_branches for share");
                     Assert.Equal(0, code);
-                    Assert.Matches("WARNING:  01000: database \"\\w+\" must be vacuumed before 3000001 more MultiXactIds are used\nHINT:  Execute a database-wide VACUUM in that database.", warning);
+                    Assert.Matches("WARNING:  01000: database (with OID 0|\"\\w+\") must be vacuumed before 3000001 more MultiXactIds are used\nHINT:  Execute a database-wide VACUUM in that database.", warning);
                     (int refused, _, string error) = cluster.Writer.TryPsql("select from pgbench_branches for share");
                     Assert.NotEqual(0, refused);
-                    Assert.Matches("ERROR:  54000: database is not accepting commands that generate new MultiXactIds to avoid wraparound data loss in database \"\\w+\"", error);
+                    Assert.Matches("ERROR:  54000: database is not accepting commands that generate new MultiXactIds to avoid wraparound data loss in database (with OID 0|\"\\w+\")", error);
                     Execute(first, "commit");
                     File.WriteAllText(look, "");
                     ClusterNode.Await("vacuums against wraparound", () => cluster.Writer.Psql("select count(*) from pg_database where mxid_age(datminmxid) > 400000000").Trim() == "0");
                     Execute(first, "begin; select from pgbench_branches for share");
-                    Assert.Equal((0, ""), cluster.Writer.TryPsql("select from pgbench_branches for share") is var (c, _, e) ? (c, e) : default);
+                    // The limit moves when the last of the vacuums has ended, after its row in pg_database.
+                    ClusterNode.Await("the limit to move", () => cluster.Writer.TryPsql("select from pgbench_branches for share").ExitCode == 0);
                     Execute(first, "commit");
                     cluster.Writer.Stop();
                     cluster.Judge(clean: true);

@@ -119,6 +119,12 @@ public interface ISessionInfo
     /// <summary>The LSN applied (reader), or where recovery ended.</summary>
     Lsn? LastReplayLsn => null;
 
+    /// <summary>The next transaction number that will be given out.</summary>
+    Xid NextXid => Xid.FirstNormal;
+
+    /// <summary>The next multixact number that will be given out.</summary>
+    uint NextMultiXact => 1;
+
     /// <summary>How replay is held; null where it cannot be (a writer, a reader that follows one).</summary>
     IReplayControl? Replay => null;
 

@@ -63,6 +63,9 @@ internal static class SystemFunctions
         t.F0("inet_client_addr", static _ => Datum.Null);
         t.F0("inet_server_addr", static _ => Datum.Null);
         t.F0("inet_client_port", static _ => Datum.Null);
+        // The age of a number that wraps; what is no real number is older than all (xid_age, mxid_age).
+        t.F1("xid_age", static (a, c) => Datum.FromInt32(new Xid(a.Oid.Value).IsNormal ? (int)(c.Session.NextXid.Value - a.Oid.Value) : int.MaxValue));
+        t.F1("mxid_age", static (a, c) => Datum.FromInt32(a.Oid.Value != 0 ? (int)(c.Session.NextMultiXact - a.Oid.Value) : int.MaxValue));
         t.F0("pg_is_in_recovery", static c => Datum.FromBool(c.Session.IsReader));
         t.F1("PG_encoding_to_char", static (a, _) => NameType.From(a.Int32 >= 0 && a.Int32 < Encodings.Length ? Encodings[a.Int32] : ""));
         t.F1("PG_char_to_encoding", static (a, _) => Datum.FromInt32(FindEncoding(NameOf(a))));

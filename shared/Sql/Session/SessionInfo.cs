@@ -26,6 +26,8 @@ internal sealed class SessionInfo(SqlSession session) : ISessionInfo
     public Lsn CurrentWalLsn => session.Node.CurrentLsn?.Invoke() ?? Lsn.Invalid;
     public Lsn FlushedWalLsn => session.Node.FlushedLsn?.Invoke() ?? CurrentWalLsn;
     public Lsn? LastReplayLsn => session.Node.IsReader ? session.Node.CurrentLsn?.Invoke() : null;
+    public Xid NextXid => session.Node.Engine.Transactions.NextXid;
+    public uint NextMultiXact => session.Node.Engine.Transactions.MultiXacts.Next.Value;
     public IReplayControl? Replay => session.Node.Replay;
     public FullXid CurrentTransactionId(bool assign) => session.TransactionId(assign);
     public long SequenceNext(Oid sequence) => session.Sequences.Next(sequence);
