@@ -30,7 +30,8 @@ public sealed partial class MultiXacts
         uint endMember = StartOf(oldest, limits);
         if (endMember == 0 || (startMember == 0 && limits.Oldest != limits.Next))
         {
-            // Left behind by a crash: the next truncation finds a multixact that was written.
+            // One that was never written, left behind by a crash or by pg_resetwal: nothing is cut now, but the limits of new numbers follow all the same.
+            SetOldest(oldest, database);
             return;
         }
 
@@ -151,17 +152,21 @@ public sealed partial class MultiXacts
     private uint StartOf(MultiXactId multi, in MultiXactLimits limits) =>
         multi == limits.Next ? limits.NextOffset : _store.OffsetOf(multi, SlruMissing.ReadsAsZero);
 
-    private void Forget(in MultiXactTruncation record, out List<uint> offsets, out List<uint> members)
+    private void SetOldest(MultiXactId oldest, Oid database)
     {
         lock (_generating)
         {
-            if (_oldest.Precedes(record.EndOffset))
+            if (_oldest.Precedes(oldest))
             {
-                _oldest = record.EndOffset;
-                _oldestDatabase = record.Database;
+                _oldest = oldest;
+                _oldestDatabase = database;
             }
         }
+    }
 
+    private void Forget(in MultiXactTruncation record, out List<uint> offsets, out List<uint> members)
+    {
+        SetOldest(record.EndOffset, record.Database);
         uint from = MultiXactMemberLayout.SegmentOf(record.StartMember);
         uint to = MultiXactMemberLayout.SegmentOf(record.EndMember);
         var gone = new List<uint>();
