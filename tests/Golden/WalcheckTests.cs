@@ -11,9 +11,11 @@ using SharedStorage.Access.Spgist.Redo;
 using SharedStorage.Format.Pages;
 using SharedStorage.Primitives;
 using SharedStorage.Recovery.Redo;
+using SharedStorage.Recovery.Replay;
 using SharedStorage.Recovery.Walcheck;
 using SharedStorage.TestKit;
 using SharedStorage.Wal;
+using SharedStorage.Wal.Reading;
 
 namespace SharedStorage.Golden;
 
@@ -111,6 +113,16 @@ public sealed class WalcheckTests(WalcheckTests.Log log) : IClassFixture<Walchec
             server.Pgbench("-n", "-c", "4", "-t", "100", "-f", locks, "--max-tries=10");
             server.Psql("CHECKPOINT");
             server.Pgbench("-c", "4", "-t", "100", "-b", "simple-update");
+
+
+            // Hints set after a checkpoint are logged then by records without their image.
+            server.Psql("ALTER SYSTEM SET full_page_writes = off");
+            server.Psql("SELECT pg_reload_conf()");
+            server.Psql("UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid % 10 = 0");
+            server.Psql("CHECKPOINT");
+            server.Psql("SELECT count(*) FROM pgbench_accounts");
+            server.Psql("ALTER SYSTEM RESET full_page_writes");
+            server.Psql("SELECT pg_reload_conf()");
             server.Psql("VACUUM (FREEZE)");
             Table = server.Psql("SELECT pg_relation_filepath('pgbench_accounts')");
             Index = server.Psql("SELECT pg_relation_filepath('pgbench_accounts_pkey')");
@@ -151,6 +163,23 @@ public sealed class WalcheckTests(WalcheckTests.Log log) : IClassFixture<Walchec
             "INSERT_LEAF", "INSERT_UPPER", "SPLIT_L", "SPLIT_R", "INSERT_POST", "DEDUP", "NEWROOT", "UNLINK_PAGE", "MARK_PAGE_HALFDEAD", "LOG",
         ];
         Assert.Empty(needed.Except(met));
+    }
+
+    [SkippableFact]
+    public void Following_the_log_allocates_nothing_per_record()
+    {
+        Skip.IfNot(StockPostgres.IsInstalled, "PostgreSQL 15 is not installed");
+        using var replay = new OfflineReplay(new ReplayOptions { Base = log.Base, Wal = log.Options.Wal, To = log.Early, Frames = 64 }, TimeProvider.System);
+        replay.Follow(CancellationToken.None);
+        long before = replay.Tail.Records;
+        long allocated = GC.GetAllocatedBytesForCurrentThread();
+        Assert.Equal(WalRead.End, replay.Tail.Run(Lsn.Max, CancellationToken.None));
+        allocated = GC.GetAllocatedBytesForCurrentThread() - allocated;
+        long records = replay.Tail.Records - before;
+        Assert.True(records > 50_000, $"{records} records");
+
+        // What is remembered grows (8 bytes for each transaction, relations dropped and cut); the smallest object for each record would be 24 bytes.
+        Assert.InRange(allocated, 0, 12 * records);
     }
 
     [SkippableTheory]
