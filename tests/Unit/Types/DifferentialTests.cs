@@ -20,7 +20,7 @@ public sealed class DifferentialTests(ITestOutputHelper output)
     private static readonly HashSet<string> Excluded = new(StringComparer.Ordinal)
     {
         "drandom", "setseed", "now", "clock_timestamp", "statement_timestamp", "timeofday", "pg_sleep", "pgsql_version", "pg_backend_pid",
-        "current_schemas", "text_regclass", "pg_postmaster_start_time", "pg_conf_load_time", "pg_current_wal_lsn", "nextval_oid", "set_config_by_name", "pg_cancel_backend",
+        "current_schemas", "xid_age", "mxid_age", "text_regclass", "pg_postmaster_start_time", "pg_conf_load_time", "pg_current_wal_lsn", "nextval_oid", "set_config_by_name", "pg_cancel_backend",
     };
 
     // Those that ask catalogs, privileges, encodings other than ours.
