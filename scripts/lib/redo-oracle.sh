@@ -48,7 +48,25 @@ oracle_check() {
   say "   log: $(du -sm "$DATA/pg_wal" | cut -f1) MB"
   as_pg "$BIN/sharedstorage" walcheck --base "$BASE" --wal "$DATA/pg_wal" --against "$DATA" --output "$WORK/$1/differing" --json > "$WORK/$1.json" || status=1
   python3 "$ROOT/scripts/lib/redo-oracle-table.py" --verdict "$WORK/$1.json" || status=1
+  oracle_waldump "$1" || status=1
   [ -n "$KEEP" ] || rm -rf "${WORK:?}/$1"
+  return "$status"
+}
+
+control() { as_pg "$PGBIN/pg_controldata" -D "$1" | sed -n "s/^$2: *//p"; }
+
+# Our waldump and PostgreSQL's over the suite's whole log, to the shutdown's checkpoint: each line, each block, each number must be the same.
+oracle_waldump() {
+  local status=0 start end options
+  start=$(control "$BASE" "Latest checkpoint's REDO location") end=$(control "$DATA" "Latest checkpoint location")
+  for options in -b --stats --stats=record; do
+    if cmp <(as_pg "$PGBIN/pg_waldump" "$options" -p "$DATA/pg_wal" -s "$start" -e "$end" 2>&1) \
+           <(as_pg "$BIN/sharedstorage" waldump "$options" -p "$DATA/pg_wal" -s "$start" -e "$end" 2>&1); then
+      say "   waldump $options: equal to pg_waldump's from $start to $end"
+    else
+      say "   waldump $options: DIFFERS from pg_waldump's from $start to $end"; status=1
+    fi
+  done
   return "$status"
 }
 
