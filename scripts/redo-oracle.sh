@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Judges our redo by stock PostgreSQL 15: each suite runs on a directory of its own with wal_consistency_checking = all, and walcheck replays its log over a copy from before, comparing each
-# page with its images and, at the end, with the files of a clean stop. Ends with one table of all op codes, and with 0 only when nothing differs.
+# page with its images and, at the end, with the files of a clean stop; waldump must print what pg_waldump prints over that log. Ends with one table of all op codes, and with 0 only when nothing differs.
 # usage: redo-oracle.sh [--seconds N] [--clients N] [--scale N] [--suites regress,isolation,contrib,pgbench,own] [--source DIR] [--keep DIR]
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 . "$ROOT/scripts/lib/redo-oracle.sh"

@@ -20,6 +20,11 @@ suite_pgbench() {
   crash_under -b tpcb-like
   oracle_start -o "-c max_connections=90"
   bench -c "$CLIENTS" -T "$SECONDS_EACH"
+  say "   a record whose end is lost in a crash, and a promotion"
+  lose_end_of_record
+  oracle_start
+  promote
+  bench -c "$CLIENTS" -T "$SECONDS_EACH"
   freeze_all
 }
 
@@ -141,6 +146,31 @@ crash_under() {
   sleep "$((SECONDS_EACH / 2 + 1))"
   oracle_stop immediate
   wait "$load" || true
+}
+
+# Stops the server at once with a record that goes on in a segment that is gone then: the next start overwrites its rest.
+lose_end_of_record() {
+  local lost
+  sql -c "ALTER SYSTEM SET autovacuum = off" -c "SELECT pg_reload_conf()" -c "CHECKPOINT" >/dev/null
+  lost=$(sql <<'SQL'
+DO $$ BEGIN
+  WHILE 16777216 - (pg_current_wal_insert_lsn() - '0/0') % 16777216 > 300000 LOOP PERFORM pg_logical_emit_message(false, 'oracle', repeat('x', 100000)); END LOOP;
+END $$;
+SELECT pg_logical_emit_message(true, 'oracle', repeat('x', 600000)) AS emitted \gset
+SELECT pg_walfile_name(pg_current_wal_insert_lsn());
+SQL
+  )
+  oracle_stop immediate
+  as_pg rm "$DATA/pg_wal/$lost"
+}
+
+# The directory's own server goes on as a standby and is promoted: an end of recovery, and another timeline.
+promote() {
+  sql -c "ALTER SYSTEM RESET autovacuum"
+  oracle_stop fast
+  as_pg touch "$DATA/standby.signal"
+  oracle_start
+  as_pg "$PGBIN/pg_ctl" -D "$DATA" -w -t 120 promote >/dev/null
 }
 
 freeze_all() {

@@ -55,18 +55,22 @@ oracle_check() {
 
 control() { as_pg "$PGBIN/pg_controldata" -D "$1" | sed -n "s/^$2: *//p"; }
 
-# Our waldump and PostgreSQL's over the suite's whole log, to the shutdown's checkpoint: each line, each block, each number must be the same.
+# Our waldump and PostgreSQL's over the suite's whole log, timeline by timeline, to the shutdown's checkpoint: each line, each block, each number must be the same.
 oracle_waldump() {
-  local status=0 start end options
+  local status=0 start end stop options timeline history
   start=$(control "$BASE" "Latest checkpoint's REDO location") end=$(control "$DATA" "Latest checkpoint location")
-  for options in -b --stats --stats=record; do
-    if cmp <(as_pg "$PGBIN/pg_waldump" "$options" -p "$DATA/pg_wal" -s "$start" -e "$end" 2>&1) \
-           <(as_pg "$BIN/sharedstorage" waldump "$options" -p "$DATA/pg_wal" -s "$start" -e "$end" 2>&1); then
-      say "   waldump $options: equal to pg_waldump's from $start to $end"
-    else
-      say "   waldump $options: DIFFERS from pg_waldump's from $start to $end"; status=1
-    fi
-  done
+  history=$(find "$DATA/pg_wal" -name '*.history' | sort | tail -n 1)
+  while read -r timeline stop _; do
+    for options in -b --stats --stats=record; do
+      if cmp <(as_pg "$PGBIN/pg_waldump" "$options" -p "$DATA/pg_wal" -t "$timeline" -s "$start" -e "$stop" 2>&1) \
+             <(as_pg "$BIN/sharedstorage" waldump "$options" -p "$DATA/pg_wal" -t "$timeline" -s "$start" -e "$stop" 2>&1); then
+        say "   waldump $options: equal to pg_waldump's on timeline $timeline from $start to $stop"
+      else
+        say "   waldump $options: DIFFERS from pg_waldump's on timeline $timeline from $start to $stop"; status=1
+      fi
+    done
+    start=$stop
+  done < <([ -z "$history" ] || grep '^[0-9]' "$history"; echo "$(control "$DATA" "Latest checkpoint's TimeLineID") $end")
   return "$status"
 }
 
