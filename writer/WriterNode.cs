@@ -56,11 +56,11 @@ public sealed class WriterNode(NodeEnvironment environment) : INode
         bool clean = _engine.Control.State == Format.Control.ClusterState.ShutDown && _engine.Tail.Records <= 1;
         _log.LogInformation("replayed {Records} records to {Lsn}: {Reason}", _engine.Tail.Records, _engine.Tail.Position, _engine.Tail.End!.Message);
         _role = WriterRole.Open(environment, _engine, _lease, new OpeningMode(
-            NewTimeline: !former.ProvenDead && !foreign, clean, foreign, "the former writer is not proven dead", FormerMayWrite: !former.ProvenDead && !foreign));
+            NewTimeline: !former.ProvenDead && !foreign, clean, foreign, "the former writer is not proven dead", former.Former, FormerMayWrite: !former.ProvenDead && !foreign));
         SqlNode node = NodeSql.Create(environment, _engine, () => _server, _lease.CheckMayAnswer);
         NodeSql.OpenForWrites(node, _engine, _role.Log, _role.Oids, _role.CheckpointNow, _role.CutHistory);
         _server = new PgServer(node, new PgServerOptions { Port = port, MaxConnections = (int)environment.Settings.Number("max_connections") }, Admit, environment.Logs.CreateLogger("sessions"));
-        _service = new WriterService(_role.Channel, Self, _engine.Transactions, _lease);
+        _service = new WriterService(_role.Channel, Self, _engine.Transactions, _lease, _role.ConfirmFenced);
         _open = true;
         _pid.Write("ready");
         _role.StartAutovacuum(node);

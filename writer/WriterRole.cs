@@ -3,6 +3,7 @@ using SharedStorage.Buffers;
 using SharedStorage.Catalog.Ddl;
 using SharedStorage.Control.Leases;
 using SharedStorage.Format.Control;
+using SharedStorage.Hosting.Cluster;
 using SharedStorage.Hosting.Engine;
 using SharedStorage.Hosting.Node;
 using SharedStorage.Io;
@@ -26,9 +27,10 @@ namespace SharedStorage.Writer;
 /// <summary>How a node becomes the writer.</summary>
 /// <param name="NewTimeline">R13: always, unless the former writer is proven dead or let its lease go.</param>
 /// <param name="CleanStart">The directory was stopped cleanly: nothing was replayed beyond the shutdown checkpoint.</param>
+/// <param name="Former">The former writer's lease, as it was found.</param>
 /// <param name="FormerMayWrite">R13: the former writer is neither fenced nor proven dead, so what it began to write may still land.</param>
 /// <param name="Foreign">Stock PostgreSQL has run on the directory since our last checkpoint.</param>
-public readonly record struct OpeningMode(bool NewTimeline, bool CleanStart, bool Foreign, string Reason, bool FormerMayWrite = false);
+public readonly record struct OpeningMode(bool NewTimeline, bool CleanStart, bool Foreign, string Reason, WriterLeaseRecord? Former = null, bool FormerMayWrite = false);
 
 /// <summary>
 /// Everything that a node has while it is the writer: log inserter, gate, checkpoints, steady flush, readers' channel. The same step opens it after recovery and at promotion
@@ -44,10 +46,12 @@ public sealed class WriterRole : IDisposable
     private readonly GatedShortening _shortening;
     private readonly SteadyFlush _steady;
     private readonly CheckpointLoop _checkpoints;
+    private readonly UnfencedFormer? _unfenced;
     private Autovacuum? _autovacuum;
     private int _stopped;
 
-    private WriterRole(NodeEnvironment environment, NodeEngine engine, WriterLease lease, WalInserter wal, FlushGate gate, FlushSignal signal, in OpeningMode mode, TimelineId previous)
+    private WriterRole(
+        NodeEnvironment environment, NodeEngine engine, WriterLease lease, ControlFile control, WalInserter wal, FlushGate gate, FlushSignal signal, in OpeningMode mode, TimelineId previous)
     {
         _environment = environment;
         _engine = engine;
@@ -71,11 +75,10 @@ public sealed class WriterRole : IDisposable
             Shortening = _shortening,
             ControlStore = new ControlFileStore(data) { MayWrite = () => lease.IsHeld },
             OldestWalNeeded = () => Channel!.OldestWal,
+            Held = () => _unfenced?.IsOpen == true,
             Time = environment.Time,
             Journal = environment.Logs.CreateLogger("checkpoint"),
         };
-        ControlFile control = engine.Control;
-        engine.Effects.Parameters?.ApplyTo(ref control);
         Checkpointer = new Checkpointer(parts, control);
         var registry = new ReaderRegistry(data);
         if (mode.Foreign)
@@ -84,6 +87,7 @@ public sealed class WriterRole : IDisposable
             registry.Clear();
         }
 
+        _unfenced = UnfencedFormer.Begin(engine, gate, Checkpointer, mode.Former, mode.FormerMayWrite, environment.Time, _log, Fail);
         var honour = new InheritedLeases(registry.Names.Any(n => n != environment.NodeName) || mode.FormerMayWrite, environment.Settings.Lease, environment.Time);
         ReplayedFiles.CarryOut(engine, Removals, mode.Foreign, honour.Await);
         FaultPoint.Hit("promote-before-record");
@@ -120,7 +124,7 @@ public sealed class WriterRole : IDisposable
         signal.Target = Channel.WakeFollowers;
         engine.Transactions.WaitRemoteApply = Channel.WaitApplied;
         wal.StartWriter(TimeSpan.FromMilliseconds(200));
-        _steady = new SteadyFlush(engine, wal, gate, _shortening, c => Channel.Consistent = c, Fail);
+        _steady = new SteadyFlush(engine, wal, gate, _shortening, () => _unfenced is { IsOpen: true } u ? u.HeldAt : Lsn.Max, c => Channel.Consistent = c, Fail);
         double target = double.Parse(environment.Settings["checkpoint_completion_target"], System.Globalization.CultureInfo.InvariantCulture);
         _checkpoints = new CheckpointLoop(Checkpointer, wal, environment.Time, environment.Settings.Time("checkpoint_timeout"), target, Fail);
         if (!mode.CleanStart || mode.NewTimeline)
@@ -138,6 +142,9 @@ public sealed class WriterRole : IDisposable
     public ReaderChannel Channel { get; }
     public ulong Epoch => _lease.Epoch;
 
+    /// <summary>R13: a former writer may still write.</summary>
+    public bool FormerIsUnfenced => _unfenced?.IsOpen == true;
+
     /// <summary>
     /// Opens the engine for writes where its tail has ended. The epoch is claimed and the lease held; the caller has read the log to its end and checked that end against the durable marks.
     /// </summary>
@@ -149,6 +156,7 @@ public sealed class WriterRole : IDisposable
         Lsn insertAt = end.MissingContinuation.IsValid ? end.MissingContinuation : engine.Tail.Position;
         TimelineId previous = engine.History.Timeline;
         TimelineId timeline = mode.NewTimeline ? NextTimeline(engine.LogDirectory, previous) : previous;
+        ControlFile control = LastControl(environment, engine);
         engine.Files.AllowWrites();
         if (mode.NewTimeline)
         {
@@ -161,7 +169,7 @@ public sealed class WriterRole : IDisposable
         }
 
         var signal = new FlushSignal();
-        WalInserter wal = StartLog(environment, engine, lease, timeline, insertAt, end, signal);
+        WalInserter wal = StartLog(environment, engine, lease, control.CheckPoint.Redo, timeline, insertAt, end, signal);
         var gate = new FlushGate(() => wal.Flushed, () => lease.IsHeld);
         engine.Pool.SwitchToWriting(new InserterLog(wal), gate);
         engine.Transactions.OpenForWrites(new TransactionLog(wal));
@@ -174,7 +182,22 @@ public sealed class WriterRole : IDisposable
         }
 
         log.LogInformation("open for writes at {Lsn} on timeline {Timeline}, epoch {Epoch}", insertAt, timeline, lease.Epoch);
-        return new WriterRole(environment, engine, lease, wal, gate, signal, mode, previous);
+        return new WriterRole(environment, engine, lease, control, wal, gate, signal, mode, previous);
+    }
+
+    /// <summary>Somebody says that the former writer cannot reach this storage any more.</summary>
+    /// <exception cref="StorageException">What it has overwritten cannot be put right: the node must stop.</exception>
+    public void ConfirmFenced()
+    {
+        try
+        {
+            _unfenced?.End("confirmed");
+        }
+        catch (Exception e)
+        {
+            Fail(e);
+            throw;
+        }
     }
 
     /// <summary>CHECKPOINT.</summary>
@@ -195,6 +218,7 @@ public sealed class WriterRole : IDisposable
         }
 
         _autovacuum?.Dispose();
+        _unfenced?.Suspend();
         _checkpoints.Dispose();
         _steady.Dispose();
         Checkpointer.RunShutdown(CancellationToken.None);
@@ -207,13 +231,32 @@ public sealed class WriterRole : IDisposable
     public void Dispose()
     {
         _autovacuum?.Dispose();
+        _unfenced?.Dispose();
         Channel.Dispose();
         _shortening.Dispose();
         _lease.Dispose();
         Log.Dispose();
     }
 
-    private static WalInserter StartLog(NodeEnvironment environment, NodeEngine engine, WriterLease lease, TimelineId timeline, Lsn insertAt, WalEnd end, FlushSignal signal)
+    /// <summary>
+    /// The control file as the last writer left it. A reader that is promoted began at an older checkpoint: named again, a crash before the next one would ask for log that is gone by now,
+    /// and a page changed since the last one would get no image in the log (R11).
+    /// </summary>
+    private static ControlFile LastControl(NodeEnvironment environment, NodeEngine engine)
+    {
+        ControlFile control = new ControlFileStore(environment.DataDirectory).Read();
+        if (control.SystemIdentifier != engine.Control.SystemIdentifier || control.CheckPoint.Redo < engine.Start.Redo || control.CheckPointAt > engine.Tail.Position)
+        {
+            throw new StorageException(
+                $"pg_control names a checkpoint at {control.CheckPointAt} with redo {control.CheckPoint.Redo}, but this node has the log from {engine.Start.Redo} to {engine.Tail.Position}");
+        }
+
+        engine.Effects.Parameters?.ApplyTo(ref control);
+        return control;
+    }
+
+    private static WalInserter StartLog(
+        NodeEnvironment environment, NodeEngine engine, WriterLease lease, Lsn redo, TimelineId timeline, Lsn insertAt, WalEnd end, FlushSignal signal)
     {
         var settings = environment.Settings;
         var options = new WalInserterOptions
@@ -235,7 +278,7 @@ public sealed class WriterRole : IDisposable
         {
             InsertAt = insertAt,
             PreviousRecord = engine.Tail.LastRecord,
-            RedoPointer = engine.Start.Redo,
+            RedoPointer = redo,
             Overwrites = end.MissingContinuation.IsValid,
             KeepFutureSegments = timeline == engine.History.Timeline,
         });

@@ -22,6 +22,7 @@ public static class WriterStatus
         Applied = role.Log.Inserted.Value,
         Consistent = role.Channel.Consistent.Value,
         Leased = true,
+        FormerUnfenced = role.FormerIsUnfenced,
         SystemIdentifier = engine.Control.SystemIdentifier,
     };
 }

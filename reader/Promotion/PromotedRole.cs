@@ -65,12 +65,12 @@ public sealed class PromotedRole : IDisposable
         engine.Tail.Run(Lsn.Max, CancellationToken.None);
         LogEnd.Check(engine, former);
         Lsn switchPoint = engine.Tail.Position;
-        role = WriterRole.Open(environment, engine, lease, new OpeningMode(NewTimeline: true, CleanStart: false, Foreign: false, $"promotion of {environment.NodeName}", FormerMayWrite: !fenced && former?.Process.IsDead() != true));
+        role = WriterRole.Open(environment, engine, lease, new OpeningMode(NewTimeline: true, CleanStart: false, Foreign: false, $"promotion of {environment.NodeName}", former, FormerMayWrite: !fenced && former?.Process.IsDead() != true));
         var pid = new PostmasterPid(data, pgPort);
         pid.Write("ready");
         NodeSql.OpenForWrites(sql, engine, role.Log, role.Oids, role.CheckpointNow, role.CutHistory);
         role.StartAutovacuum(sql);
-        serve(new WriterService(role.Channel, () => WriterStatus.Of(environment, engine, role, pgPort, controlPort, open: true), engine.Transactions, lease));
+        serve(new WriterService(role.Channel, () => WriterStatus.Of(environment, engine, role, pgPort, controlPort, open: true), engine.Transactions, lease, role.ConfirmFenced));
         var reply = new PromoteReply { Epoch = epoch, Timeline = role.Log.Timeline.Value, SwitchLsn = switchPoint.Value };
         return new PromotedRole(environment, engine, lease, role, pid, controlPort, pgPort, reply);
     }

@@ -174,6 +174,7 @@ public sealed unsafe partial class BufferPool
         }
 
         var copies = new List<BufferTag>();
+        _written?.Forget(rel, fork, firstBlock);
         _frozen.CollectOf(rel, fork, firstBlock, copies);
         foreach (BufferTag tag in copies)
         {

@@ -320,7 +320,7 @@ public sealed unsafe partial class BufferPool
                 return BaseRead.PastEnd;
             }
 
-            if (IsSound(page, tag.Block.Value))
+            if (IsSound(page, tag.Block.Value) && MayBeOwn(tag, page))
             {
                 _options.ReadCheck?.AfterRead(tag, new Page(page).Lsn, pastEnd: false);
                 return BaseRead.Ok;

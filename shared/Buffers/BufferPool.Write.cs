@@ -248,6 +248,7 @@ public sealed unsafe partial class BufferPool
             PageChecksum.Store(page, tag.Block.Value);
         }
 
+        _written?.Note(tag, new Page(page));
         if (FaultPoint.IsArmed("buffers.torn-write"))
         {
             WriteHalf(tag, page);

@@ -15,6 +15,7 @@ public abstract class ClusterBase
     public virtual Task<ActivateReply> Activate(ActivateRequest request, ServerCall call) => Refuse<ActivateReply>(nameof(Activate));
     public virtual Task<LeaveReply> Leave(LeaveRequest request, ServerCall call) => Refuse<LeaveReply>(nameof(Leave));
     public virtual Task<PromoteReply> Promote(PromoteRequest request, ServerCall call) => Refuse<PromoteReply>(nameof(Promote));
+    public virtual Task<ConfirmFencedReply> ConfirmFenced(ConfirmFencedRequest request, ServerCall call) => Refuse<ConfirmFencedReply>(nameof(ConfirmFenced));
     public virtual Task<StatusReply> Status(StatusRequest request, ServerCall call) => Refuse<StatusReply>(nameof(Status));
     public virtual Task<WaitReply> Wait(WaitRequest request, ServerCall call) => Refuse<WaitReply>(nameof(Wait));
 
@@ -28,6 +29,7 @@ public abstract class ClusterBase
         app.MapUnary(ServiceName, nameof(Activate), ActivateRequest.Parser, (r, c) => current().Activate(r, c));
         app.MapUnary(ServiceName, nameof(Leave), LeaveRequest.Parser, (r, c) => current().Leave(r, c));
         app.MapUnary(ServiceName, nameof(Promote), PromoteRequest.Parser, (r, c) => current().Promote(r, c));
+        app.MapUnary(ServiceName, nameof(ConfirmFenced), ConfirmFencedRequest.Parser, (r, c) => current().ConfirmFenced(r, c));
         app.MapUnary(ServiceName, nameof(Status), StatusRequest.Parser, (r, c) => current().Status(r, c));
         app.MapUnary(ServiceName, nameof(Wait), WaitRequest.Parser, (r, c) => current().Wait(r, c));
         app.MapDuplex<ReaderState, WriterState>(ServiceName, nameof(Follow), ReaderState.Parser, (r, w, c) => current().Follow(r, w, c));
@@ -53,6 +55,9 @@ public sealed class ClusterClient(GrpcChannel channel) : IDisposable
 
     public Task<PromoteReply> PromoteAsync(PromoteRequest request, TimeSpan timeout, CancellationToken cancel) =>
         Channel.CallAsync(ClusterBase.ServiceName, "Promote", request, PromoteReply.Parser, timeout, cancel);
+
+    public Task<ConfirmFencedReply> ConfirmFencedAsync(ConfirmFencedRequest request, TimeSpan timeout, CancellationToken cancel) =>
+        Channel.CallAsync(ClusterBase.ServiceName, "ConfirmFenced", request, ConfirmFencedReply.Parser, timeout, cancel);
 
     public Task<StatusReply> StatusAsync(TimeSpan timeout, CancellationToken cancel) =>
         Channel.CallAsync(ClusterBase.ServiceName, "Status", new StatusRequest(), StatusReply.Parser, timeout, cancel);

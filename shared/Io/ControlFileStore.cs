@@ -44,6 +44,17 @@ public sealed class ControlFileStore(string dataDirectory)
         return ControlFile.ReadUnchecked(buffer.Span[..length], out checksumHolds);
     }
 
+    /// <summary>Whether the file has this content, byte for byte.</summary>
+    public bool Holds(ControlFile content)
+    {
+        using DirectFile file = DirectFile.Open(_path, BlockFileMode.Read);
+        using var there = new AlignedBuffer(ControlFile.FileSize);
+        using var wanted = new AlignedBuffer(ControlFile.FileSize);
+        int length = file.Read(0, there.Span);
+        content.Write(wanted.Span);
+        return there.Span[..length].SequenceEqual(wanted.Span[..ControlFile.FileSize]);
+    }
+
     /// <exception cref="StorageException">The write failed, or the lease is not held: the node must stop.</exception>
     public void Write(ref ControlFile content)
     {

@@ -15,5 +15,6 @@ root.Subcommands.Add(PageInspectCommand.Create());
 root.Subcommands.Add(ReplayCommand.Create());
 root.Subcommands.Add(StatusCommand.Create());
 root.Subcommands.Add(PromoteCommand.Create());
+root.Subcommands.Add(FencedCommand.Create());
 root.Subcommands.Add(FaultpointsCommand.Create());
 return root.Parse(args).Invoke();

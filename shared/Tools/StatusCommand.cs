@@ -74,6 +74,7 @@ internal static class StatusCommand
         ["consistent"] = new Lsn(n.Consistent).ToString(),
         ["leased"] = n.Leased,
         ["promotable"] = n.Promotable,
+        ["former_unfenced"] = n.FormerUnfenced,
         ["lag_bytes"] = n.LagBytes,
         ["lag_ms"] = n.LagMs,
         ["system_identifier"] = n.SystemIdentifier.ToString(CultureInfo.InvariantCulture),
@@ -86,6 +87,10 @@ internal static class StatusCommand
         {
             Console.WriteLine(
                 $"{n.Name,-12} {n.Role,-7} {n.State,-11} {n.Pid,8} {n.PgPort,6} {n.Epoch,5} {n.Timeline,3} {new Lsn(n.Flushed),14} {new Lsn(n.Visible),14} {new Lsn(n.Applied),14} {new Lsn(n.Consistent),14} {n.LagBytes,7} B {n.LagMs} ms");
+            if (n.FormerUnfenced)
+            {
+                Console.WriteLine($"{"",-12} the former writer is not known to be fenced: checkpoints wait (sharedstorage fenced)");
+            }
         }
     }
 }

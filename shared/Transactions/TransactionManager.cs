@@ -191,6 +191,15 @@ public sealed partial class TransactionManager
     public Lsn Written => Lsn.MaxOf(
         Lsn.MaxOf(Clog.Cache.Written, CommitTimestamps.Cache.Written), Lsn.MaxOf(MultiXacts.Offsets.Written, MultiXacts.Members.Written));
 
+    /// <summary>A former writer's late write may have brought an older page back: what was changed since this node began is written once more (R13).</summary>
+    public void MarkAreasChangedAgain()
+    {
+        Clog.Cache.MarkChangedAgain();
+        MultiXacts.Offsets.MarkChangedAgain();
+        MultiXacts.Members.MarkChangedAgain();
+        CommitTimestamps.Cache.MarkChangedAgain();
+    }
+
     /// <summary>
     /// A checkpoint's part: writes and syncs what is dirty in the areas, as far as the gate lets it. False: come again when readers have moved on.
     /// The checkpoint may finish once <see cref="OldestUnflushed"/> is at or beyond its redo.

@@ -60,6 +60,41 @@ public sealed class FailoverTests
     }
 
     [SkippableFact]
+    public void A_reader_that_is_killed_in_the_middle_of_its_promotion_leaves_the_last_writers_checkpoint_in_the_control_file()
+    {
+        Skip.IfNot(StockPostgres.IsInstalled);
+        ClusterFixture.Run(1, cluster =>
+        {
+            (ClusterNode former, ClusterNode promoted) = (cluster.Nodes[0], cluster.Nodes[1]);
+            former.Start("writer");
+            promoted.Start("reader", "--sharedstorage.fault_points", "checkpoint-before-record=kill");
+            for (int i = 0; i < 3; i++)
+            {
+                // The reader began before all of these.
+                former.Psql("UPDATE pgbench_accounts SET filler = filler WHERE aid < 2000");
+                former.Psql("CHECKPOINT");
+            }
+
+            former.Psql("INSERT INTO acknowledged VALUES (1)");
+            promoted.CatchUpWith(former);
+            former.Kill();
+            Lsn last = CheckpointOf(cluster);
+            _ = Assert.ThrowsAny<Exception>(() =>
+            {
+                promoted.Promote();
+                promoted.Psql("CHECKPOINT");
+            });
+            promoted.WaitForEnd();
+            Assert.Equal("in production", cluster.ControlState());
+            Assert.Equal(last, CheckpointOf(cluster));
+            cluster.Judge(clean: false, stock => Assert.Equal("1", stock.Psql("SELECT count(*) FROM acknowledged")));
+        });
+    }
+
+    private static Lsn CheckpointOf(ClusterFixture cluster) => Lsn.Parse(
+        cluster.ControlData().Split('\n').Single(l => l.StartsWith("Latest checkpoint location:", StringComparison.Ordinal)).Split(':', 2)[1].Trim());
+
+    [SkippableFact]
     public void The_scripts_make_a_cluster_and_fail_it_over()
     {
         Skip.IfNot(StockPostgres.IsInstalled);

@@ -8,7 +8,7 @@ using SharedStorage.Writer.Fencing;
 namespace SharedStorage.Writer.Channel;
 
 /// <summary>The cluster service as a writer serves it.</summary>
-public sealed class WriterService(ReaderChannel channel, Func<NodeStatus> self, TransactionManager transactions, WriterLease lease) : ClusterBase
+public sealed class WriterService(ReaderChannel channel, Func<NodeStatus> self, TransactionManager transactions, WriterLease lease, Action confirmFenced) : ClusterBase
 {
     public override Task<JoinReply> Join(JoinRequest request, ServerCall call) => Task.FromResult(channel.Join(request));
 
@@ -25,6 +25,12 @@ public sealed class WriterService(ReaderChannel channel, Func<NodeStatus> self, 
 
     public override Task<PromoteReply> Promote(PromoteRequest request, ServerCall call) =>
         throw new RpcException(RpcStatus.FailedPrecondition, "this node is the writer");
+
+    public override Task<ConfirmFencedReply> ConfirmFenced(ConfirmFencedRequest request, ServerCall call) => Task.Run(() =>
+    {
+        confirmFenced();
+        return new ConfirmFencedReply { Envelope = channel.Envelope };
+    });
 
     public override Task<StatusReply> Status(StatusRequest request, ServerCall call)
     {

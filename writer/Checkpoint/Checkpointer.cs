@@ -29,6 +29,9 @@ public sealed record CheckpointParts
     /// <summary>The oldest position in the log that a reader still needs.</summary>
     public required Func<Lsn> OldestWalNeeded { get; init; }
 
+    /// <summary>R13: a former writer may still write, so the checkpoint stays where it is.</summary>
+    public Func<bool> Held { get; init; } = static () => false;
+
     public required TimeProvider Time { get; init; }
     public required ILogger Journal { get; init; }
 }
@@ -60,6 +63,12 @@ public sealed class Checkpointer(CheckpointParts parts, ControlFile control)
             CheckPoint point = Gather(redo, shutdown: false);
             FaultPoint.Hit("checkpoint-after-redo");
             MakeDurable(redo, pace, cancel);
+            if (parts.Held())
+            {
+                parts.Journal.LogInformation("all changes before {Redo} are durable; the checkpoint stays at {Kept} until the former writer is fenced (R13)", redo, Redo);
+                return;
+            }
+
             FaultPoint.Hit("checkpoint-before-record");
             parts.Engine.Transactions.LogRunningXacts();
             Finish(point, XlogOp.CheckpointOnline, ClusterState.InProduction);
@@ -116,6 +125,21 @@ public sealed class Checkpointer(CheckpointParts parts, ControlFile control)
         {
             _control.State = ClusterState.InProduction;
             WriteControl();
+        }
+    }
+
+    /// <summary>R13: writes the control file again if it is not as this writer left it. True: it was another.</summary>
+    public bool RestoreControl()
+    {
+        lock (_one)
+        {
+            if (parts.ControlStore.Holds(_control))
+            {
+                return false;
+            }
+
+            WriteControl();
+            return true;
         }
     }
 

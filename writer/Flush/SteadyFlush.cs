@@ -24,6 +24,7 @@ public sealed class SteadyFlush : IDisposable
     private readonly WalInserter _log;
     private readonly FlushGate _gate;
     private readonly GatedShortening _shortening;
+    private readonly Func<Lsn> _heldAt;
     private readonly Action<Lsn> _announce;
     private readonly Action<Exception> _failed;
     private readonly ManualResetEventSlim _stop = new();
@@ -31,8 +32,10 @@ public sealed class SteadyFlush : IDisposable
     private readonly Thread _thread;
     private Lsn _consistent;
 
-    public SteadyFlush(NodeEngine engine, WalInserter log, FlushGate gate, GatedShortening shortening, Action<Lsn> announce, Action<Exception> failed)
+    /// <param name="heldAt">Where consistent stays while a former writer may still write (R13).</param>
+    public SteadyFlush(NodeEngine engine, WalInserter log, FlushGate gate, GatedShortening shortening, Func<Lsn> heldAt, Action<Lsn> announce, Action<Exception> failed)
     {
+        _heldAt = heldAt;
         _engine = engine;
         _log = log;
         _gate = gate;
@@ -95,7 +98,7 @@ public sealed class SteadyFlush : IDisposable
             _engine.Transactions.OldestUnflushed(),
             _engine.Pool.OldestChangeNotDurable(),
             _gate.LowestApplied,
-            _shortening.OldestPending).Value;
+            Lsn.Min(_shortening.OldestPending, _heldAt())).Value;
         if (consistent > _consistent)
         {
             _consistent = consistent;

@@ -164,6 +164,21 @@ public sealed class SlruCache(SlruFiles files, bool gated = true)
         }
     }
 
+    /// <summary>The pages that were changed since this node began are to be written once more: files may show them as they were before (R13).</summary>
+    internal void MarkChangedAgain()
+    {
+        lock (Sync)
+        {
+            foreach (SlruPage p in _pages.Values)
+            {
+                if (p.Lsn.IsValid)
+                {
+                    p.RecLsn = Lsn.Min(p.RecLsn, p.Lsn);
+                }
+            }
+        }
+    }
+
     /// <summary>Forgets the pages of the segments that are truncated away. Files are left alone.</summary>
     internal void ForgetSegments(Predicate<uint> segmentGoes)
     {
