@@ -149,7 +149,7 @@ public sealed class WriterRole : IDisposable
         Lsn insertAt = end.MissingContinuation.IsValid ? end.MissingContinuation : engine.Tail.Position;
         TimelineId previous = engine.History.Timeline;
         TimelineId timeline = mode.NewTimeline ? NextTimeline(engine.LogDirectory, previous) : previous;
-        engine.Files.AllowWrites();
+        engine.Files.AllowWrites(() => lease.IsHeld);
         if (mode.NewTimeline)
         {
             // R10: the new timeline's first segment and its history file are durable before anything is written on it.

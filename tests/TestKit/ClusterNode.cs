@@ -114,7 +114,9 @@ public sealed class ClusterNode(string name, string dataDirectory, string localD
     /// <summary>On the writer: what it knows about one of its readers.</summary>
     public NodeStatus ReaderStatus(string reader) => Call(c => c.StatusAsync(TimeSpan.FromSeconds(5), CancellationToken.None)).Readers.Single(r => r.Name == reader);
 
-    public PromoteReply Promote() => Call(c => c.PromoteAsync(new PromoteRequest { Fenced = true }, TimeSpan.FromSeconds(60), CancellationToken.None));
+    /// <param name="fenced">Whether the former writer is confirmed to be fenced; if not, the risk is taken.</param>
+    public PromoteReply Promote(bool fenced = true) =>
+        Call(c => c.PromoteAsync(new PromoteRequest { Fenced = fenced, OverrideFence = !fenced }, TimeSpan.FromSeconds(60), CancellationToken.None));
 
     /// <summary>Waits until everything that is visible on another node is visible here.</summary>
     public void CatchUpWith(ClusterNode other)
