@@ -22,14 +22,14 @@ public sealed class ActivationTests
         reader.Launch("reader", FaultDoor.Arguments(activation, tail));
         activation.AwaitReached();
         tail.Close();
-        writer.Psql("update third set v = 1");
-        tail.AwaitReached();
 
         // It stands before this, and nothing counts it: the rows go, for good, and pages and clog reach storage.
+        writer.Psql("update third set v = 1");
         writer.Psql("delete from first where id % 3 = 0");
         writer.Psql("vacuum freeze first");
         writer.Psql("checkpoint");
         activation.Open();
+        tail.AwaitReached();
         ClusterNode.Await("the activation", () => reader.Status().State == "activated");
         (int code, string early, _) = reader.TryPsql(Rows);
         Assert.False(code == 0, $"it answers below its floor: {early}");
