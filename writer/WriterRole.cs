@@ -157,7 +157,7 @@ public sealed class WriterRole : IDisposable
         TimelineId previous = engine.History.Timeline;
         TimelineId timeline = mode.NewTimeline ? NextTimeline(engine.LogDirectory, previous) : previous;
         ControlFile control = LastControl(environment, engine);
-        engine.Files.AllowWrites();
+        engine.Files.AllowWrites(() => lease.IsHeld);
         if (mode.NewTimeline)
         {
             // R10: the new timeline's first segment and its history file are durable before anything is written on it.

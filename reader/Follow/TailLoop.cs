@@ -115,6 +115,7 @@ public sealed class TailLoop : IDisposable
         while (_engine.Applied.Value < limit && !_stop.IsCancellationRequested && Volatile.Read(ref _betweenRecords) is null)
         {
             Lsn before = _engine.Applied.Value;
+            FaultPoint.Hit("reader.before-apply");
             WalRead read = _engine.Tail.Run(limit, _stop.Token, SliceBytes);
             if (_engine.Applied.Value > before)
             {

@@ -21,6 +21,7 @@ public sealed partial class RelationFiles : IDisposable
     private readonly Action<StorageException>? _failStop;
     private readonly Func<SegmentKey, IBlockFile?> _open;
     private readonly Func<SegmentKey, IBlockFile?> _create;
+    private Func<bool>? _mayWrite;
     private StorageException? _failed;
 
     /// <param name="dataDirectory">Where PG_VERSION lies.</param>
@@ -43,8 +44,12 @@ public sealed partial class RelationFiles : IDisposable
     public bool ReadOnly { get; private set; }
 
     /// <summary>A reader that is promoted writes from now on; handles that were open for reading only are closed.</summary>
-    public void AllowWrites()
+    /// <param name="mayWrite">
+    /// Asked last before every change of a file: whether the writer's lease is held (I8, R13). The gate is asked earlier, and whoever it let pass may have been stopped in between.
+    /// </param>
+    public void AllowWrites(Func<bool>? mayWrite = null)
     {
+        _mayWrite = mayWrite;
         ReadOnly = false;
         _segments.Dispose();
     }
@@ -382,6 +387,11 @@ public sealed partial class RelationFiles : IDisposable
         if (_failed is { } failed)
         {
             throw new StorageException($"storage failed before: {failed.Message}", failed) { SqlState = SqlStates.IoError };
+        }
+
+        if (_mayWrite?.Invoke() == false)
+        {
+            throw new StorageException("no data file may be changed any more: this writer cannot prove its lease (I8)") { SqlState = SqlStates.IoError };
         }
     }
 

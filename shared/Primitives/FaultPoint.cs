@@ -6,7 +6,7 @@ namespace SharedStorage.Primitives;
 /// <summary>
 /// Named places where a test makes the node pause, fail or die. They are there in Release too; one that is not armed costs a read of a static field. <see cref="FaultPoints"/> lists them.
 /// Armed by the setting <c>sharedstorage.fault_points</c> (environment: SHAREDSTORAGE_FAULT_POINTS): several with commas, of the form <c>name=action</c> or <c>name=action@N</c>, which acts
-/// at the Nth time only. Actions: <c>kill</c>; <c>error</c>; <c>wait:/path</c>, which makes <c>/path.reached</c> and waits until <c>/path</c> exists.
+/// at the Nth time only. Actions: <c>kill</c>; <c>error</c>; <c>wait:/path</c>, which passes while <c>/path</c> exists, else makes <c>/path.reached</c> and waits for it.
 /// </summary>
 public static class FaultPoint
 {
@@ -92,6 +92,12 @@ public static class FaultPoint
 
         private static void Await(string path)
         {
+            if (System.IO.File.Exists(path))
+            {
+                // Looked at first: a test that closes an open point is told of those who wait, and of no one who has just passed.
+                return;
+            }
+
             System.IO.File.WriteAllText(path + ".reached", "");
             while (!System.IO.File.Exists(path))
             {

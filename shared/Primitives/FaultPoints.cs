@@ -36,6 +36,7 @@ public static class FaultPoints
         ["promote-before-history"] = "the new timeline has its first segment and no history file (R10)",
         ["promote-before-log-end"] = "the log beyond what was announced is not read (R10)",
         ["promote-before-record"] = "the role is taken over, the end-of-recovery record is not written (R10)",
+        ["reader.before-apply"] = "log is announced and the lease allows it, it is not applied yet; the reader goes on acknowledging",
         ["reader.before-activation"] = "the reader is near, and has not asked to be counted (R4)",
         ["shorten-after-record"] = "a cut's record is durable, readers may not have applied it (R1)",
         ["snapshot.before-publish"] = "visible is read, the snapshot is not registered (I7, R4)",

@@ -17,8 +17,10 @@ public sealed class UnfencedTests
         {
             (ClusterNode former, ClusterNode promoted) = (cluster.Nodes[0], cluster.Nodes[1]);
             cluster.StartAll();
-            former.Psql("CREATE TABLE t AS SELECT i, 0 AS v FROM generate_series(1, 2000) i");
-            former.Psql("CREATE TABLE large AS SELECT i, repeat('x', 500) AS filler FROM generate_series(1, 12000) i");
+            former.Psql("CREATE TABLE t (i int, v int)");
+            former.Psql("INSERT INTO t SELECT i, 0 FROM generate_series(1, 2000) i");
+            former.Psql("CREATE TABLE large (i int, filler text)");
+            former.Psql("INSERT INTO large SELECT i, repeat('x', 500) FROM generate_series(1, 12000) i");
             former.Psql("CHECKPOINT");
             string file = Path.Combine(cluster.DataDirectory, former.Psql("SELECT 'base/' || (SELECT oid FROM pg_database WHERE datname = 'postgres') || '/' || relfilenode FROM pg_class WHERE relname = 't'"));
             byte[] oldPage = File.ReadAllBytes(file)[..PageSize];

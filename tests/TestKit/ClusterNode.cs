@@ -116,7 +116,9 @@ public sealed class ClusterNode(string name, string dataDirectory, string localD
 
     public void ConfirmFenced() => Call(c => c.ConfirmFencedAsync(new ConfirmFencedRequest(), TimeSpan.FromSeconds(60), CancellationToken.None));
 
-    public PromoteReply Promote(bool fenced = true) => Call(c => c.PromoteAsync(new PromoteRequest { Fenced = fenced, OverrideFence = !fenced }, TimeSpan.FromSeconds(60), CancellationToken.None));
+    /// <param name="fenced">Whether the former writer is confirmed to be fenced; if not, the risk is taken.</param>
+    public PromoteReply Promote(bool fenced = true) =>
+        Call(c => c.PromoteAsync(new PromoteRequest { Fenced = fenced, OverrideFence = !fenced }, TimeSpan.FromSeconds(60), CancellationToken.None));
 
     /// <summary>Waits until everything that is visible on another node is visible here.</summary>
     public void CatchUpWith(ClusterNode other)

@@ -52,6 +52,7 @@ public sealed class NodeEngine : IDisposable
             LogIndexSpill = Path.Combine(environment.LocalDirectory, "log_index"),
             ReadCheck = readCheck,
             Ahead = ahead,
+            LogSinceRedo = new PageHistory(data, LogDirectory, () => History, environment.Logs.CreateLogger("engine")).Of,
         });
         Locks = new LockManager();
         Transactions = new TransactionManager(data, readOnly: true, Locks, environment.Time);

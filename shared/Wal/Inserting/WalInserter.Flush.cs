@@ -252,8 +252,8 @@ public sealed unsafe partial class WalInserter
 
     private void Write(ulong at, ReadOnlySpan<byte> bytes)
     {
-        RequirePermission();
         FaultPoint.Hit("wal.write");
+        RequirePermission();
         _file!.Write((long)(at % (ulong)_segmentSize), bytes);
         _unsynced = true;
     }
