@@ -163,13 +163,15 @@ public sealed class WriterRole : IDisposable
             // R10: the new timeline's first segment and its history file are durable before anything is written on it.
             engine.LogDirectory.CopyTail(previous, timeline, insertAt);
             FaultPoint.Hit("promote-before-history");
-            engine.LogDirectory.WriteHistory(engine.History.Fork(timeline, insertAt, mode.Reason));
+            TimelineHistory own = engine.History.Fork(timeline, insertAt, mode.Reason);
+            engine.LogDirectory.WriteHistory(own);
+            engine.Begin(own);
             FaultPoint.Hit("promote-after-history");
             lease.SetTimeline(timeline);
         }
 
         var signal = new FlushSignal();
-        WalInserter wal = StartLog(environment, engine, lease, control.CheckPoint.Redo, timeline, insertAt, end, signal);
+        WalInserter wal = StartLog(environment, engine, lease, control.CheckPoint.Redo, timeline, keepFuture: !mode.NewTimeline, insertAt, end, signal);
         var gate = new FlushGate(() => wal.Flushed, () => lease.IsHeld);
         engine.Pool.SwitchToWriting(new InserterLog(wal), gate);
         engine.Transactions.OpenForWrites(new TransactionLog(wal));
@@ -256,7 +258,7 @@ public sealed class WriterRole : IDisposable
     }
 
     private static WalInserter StartLog(
-        NodeEnvironment environment, NodeEngine engine, WriterLease lease, Lsn redo, TimelineId timeline, Lsn insertAt, WalEnd end, FlushSignal signal)
+        NodeEnvironment environment, NodeEngine engine, WriterLease lease, Lsn redo, TimelineId timeline, bool keepFuture, Lsn insertAt, WalEnd end, FlushSignal signal)
     {
         var settings = environment.Settings;
         var options = new WalInserterOptions
@@ -280,7 +282,7 @@ public sealed class WriterRole : IDisposable
             PreviousRecord = engine.Tail.LastRecord,
             RedoPointer = redo,
             Overwrites = end.MissingContinuation.IsValid,
-            KeepFutureSegments = timeline == engine.History.Timeline,
+            KeepFutureSegments = keepFuture,
         });
         return wal;
     }

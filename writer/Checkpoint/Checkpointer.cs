@@ -138,7 +138,7 @@ public sealed class Checkpointer(CheckpointParts parts, ControlFile control)
                 return false;
             }
 
-            WriteControl();
+            parts.ControlStore.Write(ref _control);
             return true;
         }
     }

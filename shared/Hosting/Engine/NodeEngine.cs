@@ -139,6 +139,13 @@ public sealed class NodeEngine : IDisposable
         return true;
     }
 
+    /// <summary>This node goes on with the log on a timeline of its own, which leaves the followed one where the tail has ended (R10).</summary>
+    public void Begin(TimelineHistory own)
+    {
+        Records.Follow(own);
+        Volatile.Write(ref _history, own);
+    }
+
     public void Dispose()
     {
         Pool.Dispose();
