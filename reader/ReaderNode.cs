@@ -27,6 +27,7 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
     private ControlServer? _control;
     private WriterLink? _link;
     private TailLoop? _tail;
+    private SizeSurvey? _sizes;
     private PgServer? _server;
     private SqlNode? _sql;
     private PromotedRole? _promoted;
@@ -60,6 +61,7 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
         _server = new PgServer(_sql, new PgServerOptions { Port = port, MaxConnections = (int)environment.Settings.Number("max_connections") }, Admit, environment.Logs.CreateLogger("sessions"));
         _service = new ReaderService(Self, PromoteAsync, _engine.Transactions.WaitForVisible, () => _engine.Transactions.Visible);
         _link.Begin();
+        _sizes = new SizeSurvey(_engine, _link, _log);
         _log.LogInformation("{Node} is a reader: port {Port}, control port {ControlPort}", environment.NodeName, _server.Port, _control.Port);
     }
 
@@ -77,6 +79,7 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
 
     public void Dispose()
     {
+        _sizes?.Dispose();
         _link?.Dispose();
         _tail?.Dispose();
         _control?.Dispose();
@@ -185,6 +188,7 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
     {
         try
         {
+            _sizes!.Dispose();
             _link!.Dispose();
             _tail!.Dispose();
             _readCheck.Link = null;

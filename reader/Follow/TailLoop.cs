@@ -1,8 +1,11 @@
 using Microsoft.Extensions.Logging;
 using SharedStorage.Hosting.Engine;
 using SharedStorage.Hosting.Node;
+using SharedStorage.Io;
 using SharedStorage.Primitives;
+using SharedStorage.Wal;
 using SharedStorage.Wal.Reading;
+using SharedStorage.Wal.Segments;
 
 namespace SharedStorage.Reader.Follow;
 
@@ -142,6 +145,12 @@ public sealed class TailLoop : IDisposable
 
     private long AwaitLateLog(long missingSince)
     {
+        if (IsRecycled(out Lsn redo))
+        {
+            _environment.BeginAnew($"the log after {_engine.Applied.Value} is needed and gone: no lease kept it for this reader; the checkpoint on storage begins at {redo}");
+            return 0;
+        }
+
         long now = _environment.Time.GetTimestamp();
         missingSince = missingSince == 0 ? now : missingSince;
         if (_environment.Time.GetElapsedTime(missingSince) > LateLog)
@@ -154,6 +163,17 @@ public sealed class TailLoop : IDisposable
         _engine.Tail.Refresh();
         _link.WakeTail();
         return missingSince;
+    }
+
+    /// <summary>
+    /// Whether the log that comes next was recycled: its segment is gone, and storage's last checkpoint begins behind it. That happens to a reader that the writer does not count, and is no damage.
+    /// </summary>
+    private bool IsRecycled(out Lsn redo)
+    {
+        redo = new ControlFileStore(_environment.DataDirectory).Read().CheckPoint.Redo;
+        WalDirectory directory = _engine.LogDirectory;
+        Lsn next = _engine.Tail.Position;
+        return redo > next && !File.Exists(directory.SegmentPath(_engine.History.At(next), WalLayout.SegmentOf(next, directory.SegmentSize)));
     }
 
     private void Cut()

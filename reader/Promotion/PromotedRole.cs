@@ -41,7 +41,7 @@ public sealed class PromotedRole : IDisposable
 
     /// <summary>Promotes. The tail has stopped; the former writer is fenced, or the operator has taken the risk.</summary>
     /// <param name="after">The highest epoch when the former writer was found fenced: the claim is for the one after it.</param>
-    /// <param name="fenced">The fencing hook has confirmed that the former writer cannot write; else what it began to write is given one lease to land (R13).</param>
+    /// <param name="fenced">The fencing hook has confirmed that the former writer cannot write; else its lease is waited out, and what it began to write is given another one to land (R13).</param>
     public static PromotedRole Open(NodeEnvironment environment, NodeEngine engine, SqlNode sql, int controlPort, int pgPort, ulong after, bool fenced, Action<ClusterBase> serve)
     {
         string data = environment.DataDirectory;
@@ -50,6 +50,12 @@ public sealed class PromotedRole : IDisposable
         FaultPoint.Hit("promote-after-claim");
         WriterRole? role = null;
         WriterLease lease = WriterNode.NewLease(environment, engine, epoch, controlPort, () => role?.Log.Flushed ?? engine.Applied.Value);
+
+        if (!fenced && former is not { Released: true } && former?.Process.IsDead() != true)
+        {
+            // I8: nobody has cut the former writer off, and it acknowledges commits while its lease runs. It renews none that begins after the claim; so once one lease is over, all that it acknowledged is in the log.
+            new InheritedLeases(any: true, environment.Settings.Lease, environment.Time).Await();
+        }
 
         FaultPoint.Hit("promote-before-log-end");
 

@@ -32,6 +32,59 @@ public sealed partial class RelationFiles
         : rel.Tablespace == RelFileNode.DefaultTablespace ? string.Create(CultureInfo.InvariantCulture, $"base/{rel.Database.Value}")
         : string.Create(CultureInfo.InvariantCulture, $"pg_tblspc/{rel.Tablespace.Value}/{TablespaceVersionFolder}/{rel.Database.Value}");
 
+    /// <summary>The relations that have a file now, in no order; those that come or go meanwhile may be among them.</summary>
+    public IEnumerable<RelFileNode> Relations()
+    {
+        foreach (RelFileNode rel in RelationsIn(Path.Combine(DataDirectory, "global"), RelFileNode.GlobalTablespace, new Oid(0)))
+        {
+            yield return rel;
+        }
+
+        foreach ((string folder, Oid tablespace) in Tablespaces())
+        {
+            foreach (string database in Entries(folder))
+            {
+                if (TryNumber(database, out uint number))
+                {
+                    foreach (RelFileNode rel in RelationsIn(database, tablespace, new Oid(number)))
+                    {
+                        yield return rel;
+                    }
+                }
+            }
+        }
+    }
+
+    private IEnumerable<(string Folder, Oid Tablespace)> Tablespaces()
+    {
+        yield return (Path.Combine(DataDirectory, "base"), RelFileNode.DefaultTablespace);
+        foreach (string link in Entries(Path.Combine(DataDirectory, "pg_tblspc")))
+        {
+            if (TryNumber(link, out uint number))
+            {
+                yield return (Path.Combine(link, TablespaceVersionFolder), new Oid(number));
+            }
+        }
+    }
+
+    private static IEnumerable<RelFileNode> RelationsIn(string folder, Oid tablespace, Oid database) =>
+        Entries(folder).Select(f => TryNumber(f, out uint n) ? n : 0).Where(n => n != 0).Select(n => new RelFileNode(tablespace, database, new Oid(n)));
+
+    private static string[] Entries(string folder)
+    {
+        try
+        {
+            return Directory.GetFileSystemEntries(folder);
+        }
+        catch (DirectoryNotFoundException)
+        {
+            // A database or tablespace that was dropped meanwhile.
+            return [];
+        }
+    }
+
+    private static bool TryNumber(string path, out uint number) => uint.TryParse(Path.GetFileName(path.AsSpan()), NumberStyles.None, CultureInfo.InvariantCulture, out number);
+
     /// <summary>The link in pg_tblspc to where a tablespace lies.</summary>
     public static string TablespaceLink(string dataDirectory, Oid tablespace) =>
         Path.Combine(dataDirectory, "pg_tblspc", tablespace.Value.ToString(CultureInfo.InvariantCulture));

@@ -3,9 +3,9 @@ using SharedStorage.Control.Leases;
 namespace SharedStorage.Writer.Fencing;
 
 /// <summary>
-/// Waits out the leases that an earlier writer granted, for what a new writer does to files before it serves readers (I8, R13). Rare: most files show the log's cuts and drops already.
+/// Waits out the leases that an earlier writer granted, and its own, for what a new writer does to files before it serves readers (I8, R13). Rare: most files show the log's cuts and drops already.
 /// </summary>
-internal sealed class InheritedLeases(bool any, LeaseSettings settings, TimeProvider time)
+public sealed class InheritedLeases(bool any, LeaseSettings settings, TimeProvider time)
 {
     private readonly long _origin = time.GetTimestamp();
 

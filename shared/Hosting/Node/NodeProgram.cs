@@ -50,6 +50,7 @@ public static class NodeProgram
 
         using var stop = new ManualResetEventSlim();
         string? failure = null;
+        bool anew = false;
         var environment = new NodeEnvironment(arguments, settings, logs, TimeProvider.System, reason =>
         {
             // The first reason is the cause; what fails after it follows from it.
@@ -58,13 +59,30 @@ public static class NodeProgram
                 log.LogCritical("the node stops: {Reason}", reason);
                 stop.Set();
             }
-        });
+        })
+        {
+            BeginAnew = reason =>
+            {
+                if (Interlocked.CompareExchange(ref failure, reason, null) is null)
+                {
+                    log.LogWarning("the node begins anew: {Reason}", reason);
+                    anew = true;
+                    stop.Set();
+                }
+            },
+        };
         using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, c => { c.Cancel = true; stop.Set(); });
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, c => { c.Cancel = true; stop.Set(); });
-        return Serve(environment, create, log, stop, () => failure);
+        return Serve(environment, create, log, stop, () => failure, () =>
+        {
+            if (anew)
+            {
+                Replace(args);
+            }
+        });
     }
 
-    private static int Serve(NodeEnvironment environment, Func<NodeEnvironment, INode> create, ILogger log, ManualResetEventSlim stop, Func<string?> failure)
+    private static int Serve(NodeEnvironment environment, Func<NodeEnvironment, INode> create, ILogger log, ManualResetEventSlim stop, Func<string?> failure, Action replace)
     {
         try
         {
@@ -77,6 +95,7 @@ public static class NodeProgram
             {
                 // I11: what is in memory may not be trusted any more; nothing is written on the way out but the log's queue, which has the reason.
                 environment.Logs.Dispose();
+                replace();
                 Environment.Exit(Failed);
             }
 
@@ -99,6 +118,16 @@ public static class NodeProgram
         }
 
         return Failed;
+    }
+
+    /// <summary>
+    /// The same program with the same arguments in this process: nothing of what was in memory stays, the process number does. Returns only when it cannot be done; then the node has failed.
+    /// </summary>
+    private static void Replace(string[] args)
+    {
+        string program = Environment.ProcessPath!;
+        bool byHost = Path.GetFileName(program) == "dotnet";
+        Syscall.execv(program, byHost ? [program, Environment.GetCommandLineArgs()[0], .. args, null!] : [program, .. args, null!]);
     }
 
     /// <summary>Process number, start time and boot: what a fencing hook needs to prove a death.</summary>
@@ -125,6 +154,11 @@ public static class NodeProgram
 /// <param name="Fail">Stops the node at once, with a reason; from any thread, any number of times (I11).</param>
 public sealed record NodeEnvironment(NodeArguments Arguments, NodeSettings Settings, ILoggerFactory Logs, TimeProvider Time, Action<string> Fail)
 {
+    /// <summary>
+    /// Ends all that the node is at once, and starts the program anew from storage, with a reason: for a reader whose state leads nowhere any more (R10). Where nothing is set up for it, the node stops.
+    /// </summary>
+    public Action<string> BeginAnew { get => field ?? Fail; init; }
+
     public string DataDirectory => Arguments.DataDirectory;
     public string LocalDirectory => Arguments.LocalDirectory;
 

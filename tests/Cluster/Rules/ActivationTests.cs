@@ -45,7 +45,7 @@ public sealed class ActivationTests
         writer.Psql("checkpoint");
         Assert.Equal(first, session.Scalar(Rows));
         string third = session.Scalar("select sum(v) from third");
-        string expected = StockAt.Ask(cluster, copy, position, stock => stock.Psql(Rows) + "|" + stock.Psql("select sum(v) from third"));
+        string expected = StockAt.Ask(Path.Combine(cluster.DataDirectory, "pg_wal"), copy, position, stock => stock.Psql(Rows) + "|" + stock.Psql("select sum(v) from third"));
         Assert.Equal(expected, first + "|" + third);
         session.Execute("commit");
         reader.CatchUpWith(writer);

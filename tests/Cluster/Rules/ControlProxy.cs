@@ -38,18 +38,23 @@ internal sealed class ControlProxy : IDisposable
         }
     }
 
-    private static void Start(Action body) => new Thread(() =>
+    private static void Start(Action body)
     {
-        try
+        void Run()
         {
-            body();
+            try
+            {
+                body();
+            }
+            catch (Exception e) when (e is SocketException or ObjectDisposedException)
+            {
+                // One end is gone: the other is told by the closed socket.
+                return;
+            }
         }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException)
-        {
-            // One end is gone: the other is told by the closed socket.
-            return;
-        }
-    }) { IsBackground = true }.Start();
+
+        new Thread(Run) { IsBackground = true }.Start();
+    }
 
     private void Accept()
     {
