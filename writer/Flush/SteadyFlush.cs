@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Logging;
+using SharedStorage.Buffers;
 using SharedStorage.Hosting.Engine;
 using SharedStorage.Primitives;
 using SharedStorage.Transactions.Slru;
@@ -26,13 +28,18 @@ public sealed class SteadyFlush : IDisposable
     private readonly GatedShortening _shortening;
     private readonly Action<Lsn> _announce;
     private readonly Action<Exception> _failed;
+    private readonly ILogger _journal;
     private readonly ManualResetEventSlim _stop = new();
     private readonly Queue<Lsn> _samples = new();
     private readonly Thread _thread;
     private Lsn _consistent;
+    private bool _saidSpilled;
+    private long _saidSlowed;
+    private string? _saidFailure;
 
-    public SteadyFlush(NodeEngine engine, WalInserter log, FlushGate gate, GatedShortening shortening, Action<Lsn> announce, Action<Exception> failed)
+    public SteadyFlush(NodeEngine engine, WalInserter log, FlushGate gate, GatedShortening shortening, Action<Lsn> announce, Action<Exception> failed, ILogger journal)
     {
+        _journal = journal;
         _engine = engine;
         _log = log;
         _gate = gate;
@@ -83,7 +90,35 @@ public sealed class SteadyFlush : IDisposable
             _engine.Transactions.MultiXacts.Members.Flush(_gate, _log.Flush);
         }
 
+        SayWhatIsHeldBack();
         Announce();
+    }
+
+    /// <summary>Once for each stretch of time in which a reader holds back more than memory has room for.</summary>
+    private void SayWhatIsHeldBack()
+    {
+        BufferCounters counters = _engine.Pool.Counters;
+        if (counters.FrozenCopiesSpilled == 0)
+        {
+            _saidSpilled = false;
+        }
+        else if (!_saidSpilled)
+        {
+            _saidSpilled = true;
+            _journal.LogInformation("{Copies} pages wait for a reader, {Spilled} of them on local disk", counters.FrozenCopiesNow, counters.FrozenCopiesSpilled);
+        }
+
+        if (counters.ChangesSlowed > _saidSlowed)
+        {
+            _journal.LogWarning("{Changes} changes have waited for a reader: neither memory nor local disk has room for more pages", counters.ChangesSlowed - _saidSlowed);
+            _saidSlowed = counters.ChangesSlowed;
+        }
+
+        if (_engine.Pool.FrozenSpillFailure is { } failure && failure != _saidFailure)
+        {
+            _saidFailure = failure;
+            _journal.LogWarning("pages that wait for a reader stay in memory: {Reason}", failure);
+        }
     }
 
     private void Announce()

@@ -50,6 +50,9 @@ public sealed class NodeEngine : IDisposable
             Time = environment.Time,
             LogIndexBytes = environment.Settings.Number("sharedstorage.log_index_size"),
             LogIndexSpill = Path.Combine(environment.LocalDirectory, "log_index"),
+            FrozenSpill = Path.Combine(environment.LocalDirectory, "frozen_pages"),
+            FrozenSpillBytes = environment.Settings.Number("sharedstorage.frozen_spill_size"),
+            FrameWait = environment.Settings.Lease.EvictionTime + (2 * environment.Settings.Lease.Lease),
             ReadCheck = readCheck,
             Ahead = ahead,
         });
