@@ -181,21 +181,7 @@ public sealed partial class WriterLink : IDisposable
     }
 
     /// <summary>The applied LSN has moved: the writer is told.</summary>
-    public void Applied()
-    {
-        if (_acknowledge.CurrentCount == 0)
-        {
-            try
-            {
-                _acknowledge.Release();
-            }
-            catch (SemaphoreFullException)
-            {
-                // Told already.
-                return;
-            }
-        }
-    }
+    public void Applied() => Release(_acknowledge);
 
     /// <summary>Ends the link for a promotion or a stop.</summary>
     public void Dispose()
@@ -286,9 +272,11 @@ public sealed partial class WriterLink : IDisposable
         }
     }
 
-    private void SetLimit(Lsn flushed)
+    /// <summary>Notes how far the log is durable, and wakes the tail if that is further than before.</summary>
+    private bool SetLimit(Lsn flushed)
     {
-        if (flushed > Limit)
+        bool moved = flushed > Limit;
+        if (moved)
         {
             if (_engine.Applied.Value >= Limit || Volatile.Read(ref _behindSince) == 0)
             {
@@ -296,9 +284,26 @@ public sealed partial class WriterLink : IDisposable
             }
 
             Volatile.Write(ref _limit, flushed.Value);
+            _limitMoved.Set();
         }
 
-        _limitMoved.Set();
+        return moved;
+    }
+
+    private static void Release(SemaphoreSlim signal)
+    {
+        if (signal.CurrentCount == 0)
+        {
+            try
+            {
+                signal.Release();
+            }
+            catch (SemaphoreFullException)
+            {
+                // Told already.
+                return;
+            }
+        }
     }
 
     private Envelope Envelope(ulong epoch) => new()

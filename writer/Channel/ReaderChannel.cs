@@ -55,6 +55,7 @@ public sealed class ReaderChannel : IDisposable
     private readonly Dictionary<string, NodeAddress> _addresses = new(StringComparer.Ordinal);
     private Follower[] _wake = [];
     private ulong _consistent;
+    private int _awaited;
     private volatile bool _stopping;
 
     public ReaderChannel(ReaderChannelParts parts)
@@ -104,7 +105,7 @@ public sealed class ReaderChannel : IDisposable
     public void AnnounceStop()
     {
         _stopping = true;
-        WakeFollowers();
+        HurryFollowers();
     }
 
     public JoinReply Join(JoinRequest request)
@@ -225,7 +226,9 @@ public sealed class ReaderChannel : IDisposable
             ?? throw new RpcException(RpcStatus.InvalidArgument, "the stream carries no state");
         string name = CheckEnvelope(first.Envelope, mayBeNew: false);
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        var follower = new Follower();
+
+        // Half a renewal: a grant that is due does not wait for log, and one that is not goes with it.
+        var follower = new Follower(_parts.Settings.Renewal / 2);
         Add(name, follower);
         try
         {
@@ -271,12 +274,29 @@ public sealed class ReaderChannel : IDisposable
     /// <summary>Returns once every leased reader has applied the position (synchronous_commit = remote_apply).</summary>
     public void WaitApplied(Lsn position)
     {
-        lock (_applied)
+        Interlocked.Increment(ref _awaited);
+        try
         {
-            while (LowestApplied() < position && !_stopping)
+            HurryFollowers();
+            lock (_applied)
             {
-                Monitor.Wait(_applied, TickEvery);
+                while (LowestApplied() < position && !_stopping)
+                {
+                    Monitor.Wait(_applied, TickEvery);
+                }
             }
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _awaited);
+        }
+    }
+
+    private void HurryFollowers()
+    {
+        foreach (Follower follower in Volatile.Read(ref _wake))
+        {
+            follower.WakeNow();
         }
     }
 
@@ -326,7 +346,7 @@ public sealed class ReaderChannel : IDisposable
             _parts.Changed(_table);
         }
 
-        follower.Answer(state.Sequence, grant);
+        follower.Answer(state.Sequence, grant, state.Read, Now);
         lock (_applied)
         {
             Monitor.PulseAll(_applied);
@@ -352,7 +372,8 @@ public sealed class ReaderChannel : IDisposable
     {
         while (!cancel.IsCancellationRequested)
         {
-            (ulong sequence, Grant grant) = follower.TakeAnswer();
+            TimeSpan began = Now;
+            (ulong sequence, Grant grant) = follower.TakeAnswer(began);
             bool last = _stopping;
             var state = new WriterState
             {
@@ -365,6 +386,7 @@ public sealed class ReaderChannel : IDisposable
                 Redo = _parts.Redo().Value,
                 Evicted = grant.Evicted,
                 Stopping = last,
+                Hurry = Volatile.Read(ref _awaited) > 0,
             };
             if (grant.Given)
             {
@@ -372,7 +394,7 @@ public sealed class ReaderChannel : IDisposable
             }
 
             await states.WriteAsync(state, cancel).ConfigureAwait(false);
-            await follower.WaitAsync(_parts.Settings.Renewal, cancel).ConfigureAwait(false);
+            await follower.WaitAsync(_parts.Settings.Renewal, began, () => Now, cancel).ConfigureAwait(false);
         }
     }
 
