@@ -137,6 +137,8 @@ with_nodes() {
   local -A before=()
   shift
   checkpoint_all "$ours"
+  # Some seconds first: programs that have just started compile what runs often.
+  as_pg "${PGBENCH[@]}" -p "$ours" -n -c 8 -j 2 -M prepared -T 4 postgres >/dev/null 2>&1
   for n in writer "$@"; do before[$n]=$(ticks "$(pid_of "$n")"); done
   load "$ours" "$ours_pid" -c 8 -M prepared
   done_=$((tps * seconds))
@@ -157,12 +159,15 @@ if wants readers; then
   cluster start reader3; cluster start reader4
   with_nodes "  4 readers" reader1 reader2 reader3 reader4
   all_ticks() { local n sum=0; for n in writer reader1 reader2 reader3 reader4; do sum=$((sum + $(ticks "$(pid_of "$n")"))); done; echo "$sum"; }
+  # The steady flush writes what has changed for some seconds more.
+  sleep 15
   idle=$(all_ticks)
   sleep 5
   say "    all five nodes idle: $(cpu "$idle" "$(all_ticks)") CPU seconds in 5 s"
   # Killed as the load begins: the writer waits for its lease, 5 s at most.
   as_pg kill -KILL "$(pid_of reader4)"
-  with_nodes "  3 readers, and one killed at the start" reader1 reader2 reader3
+  load "$ours" "$ours_pid" -c 8 -M prepared
+  row "  3 readers, and one killed at the start" "$tps" "$used" "$alone" "$alone_cpu" "$(ratio "$tps" "$alone")"
   "$ROOT/scripts/cluster.sh" stop "$nodes_dir" reader3 >/dev/null
 fi
 

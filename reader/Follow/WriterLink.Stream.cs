@@ -11,7 +11,7 @@ namespace SharedStorage.Reader.Follow;
 public sealed partial class WriterLink
 {
     /// <summary>The gate, the horizon and removals follow an acknowledgement; none of them is in such a hurry that each few records are worth a message.</summary>
-    private static readonly TimeSpan AcknowledgeEvery = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan AcknowledgeEvery = TimeSpan.FromMilliseconds(20);
 
     private readonly SemaphoreSlim _hurried = new(0, 1);
     private volatile bool _hurry;

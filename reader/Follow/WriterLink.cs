@@ -25,7 +25,9 @@ public sealed partial class WriterLink : IDisposable
     private readonly ReaderLease _lease;
     private readonly CancellationTokenSource _stop = new();
     private readonly SemaphoreSlim _acknowledge = new(0, 1);
-    private readonly ManualResetEventSlim _limitMoved = new();
+
+    // Log comes some milliseconds apart: the tail does not spin for it.
+    private readonly ManualResetEventSlim _limitMoved = new(initialState: false, spinCount: 0);
     private readonly long _origin;
     private readonly Func<string> _controlAddress;
     private readonly Func<string> _pgAddress;

@@ -13,7 +13,7 @@ internal sealed class Follower(TimeSpan grantEvery)
     private static readonly TimeSpan PaceOfQueries = TimeSpan.FromMilliseconds(1);
 
     /// <summary>While none do: a query that comes meanwhile sees what was durable so long ago.</summary>
-    private static readonly TimeSpan PaceOfNobody = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan PaceOfNobody = TimeSpan.FromMilliseconds(20);
 
     private readonly SemaphoreSlim _signal = new(0, 1);
     private readonly SemaphoreSlim _urgent = new(0, 1);
