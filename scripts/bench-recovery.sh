@@ -50,6 +50,7 @@ used_by() {
     f=$(cat "/proc/$child/stat" 2>/dev/null) || continue
     set -- ${f##*) }
     sum=$((sum + ${12} + ${13}))
+    [ "$child" != "$pid" ] || sum=$((sum + ${14} + ${15}))
   done
   awk -v s="$sum" -v h="$(getconf CLK_TCK)" 'BEGIN { printf "%.1f", s / h }'
 }

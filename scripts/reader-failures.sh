@@ -139,7 +139,8 @@ for c, r in runs.items():
     back = statistics.median(later)
     stall = max((len(s) for s in re.findall(r"0+", "".join("0" if x < usual / 10 else "1" for x in r[before:]))), default=0)
     print(f"  {c}: {usual:.0f} before, {back:.0f} from one lease on, {stall} s below a tenth")
-    if back < usual / 2 or stall > lease + 2:
+    # A third: other work on the host moves the rate more than readers do; what fails here is a writer that stays slow.
+    if back < usual / 3 or stall > lease + 2:
         wrong += 1
 sys.exit(1 if wrong else 0)
 P

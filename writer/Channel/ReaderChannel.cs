@@ -51,9 +51,8 @@ public sealed class ReaderChannel : IDisposable
     private readonly ReaderTable _table;
     private readonly long _origin;
     private readonly ITimer _timer;
-    private readonly Dictionary<string, Follower> _followers = new(StringComparer.Ordinal);
+    private readonly Followers _followers = new();
     private readonly Dictionary<string, NodeAddress> _addresses = new(StringComparer.Ordinal);
-    private Follower[] _wake = [];
     private ulong _consistent;
     private int _awaited;
     private volatile bool _stopping;
@@ -93,19 +92,13 @@ public sealed class ReaderChannel : IDisposable
     private TimeSpan Now => _parts.Time.GetElapsedTime(_origin);
 
     /// <summary>The log is durable further than before: readers are told at once.</summary>
-    public void WakeFollowers()
-    {
-        foreach (Follower follower in Volatile.Read(ref _wake))
-        {
-            follower.Wake();
-        }
-    }
+    public void WakeFollowers() => _followers.Wake();
 
     /// <summary>Tells readers that no more log will come; their connections are ended.</summary>
     public void AnnounceStop()
     {
         _stopping = true;
-        HurryFollowers();
+        _followers.WakeNow();
     }
 
     public JoinReply Join(JoinRequest request)
@@ -229,7 +222,7 @@ public sealed class ReaderChannel : IDisposable
 
         // Half a renewal: a grant that is due does not wait for log, and one that is not goes with it.
         var follower = new Follower(_parts.Settings.Renewal / 2);
-        Add(name, follower);
+        _followers.Add(name, follower);
         try
         {
             Acknowledge(name, follower, first);
@@ -250,7 +243,7 @@ public sealed class ReaderChannel : IDisposable
         finally
         {
             await ending.CancelAsync().ConfigureAwait(false);
-            Remove(name, follower);
+            _followers.Remove(name, follower);
         }
     }
 
@@ -277,7 +270,7 @@ public sealed class ReaderChannel : IDisposable
         Interlocked.Increment(ref _awaited);
         try
         {
-            HurryFollowers();
+            _followers.WakeNow();
             lock (_applied)
             {
                 while (LowestApplied() < position && !_stopping)
@@ -289,14 +282,6 @@ public sealed class ReaderChannel : IDisposable
         finally
         {
             Interlocked.Decrement(ref _awaited);
-        }
-    }
-
-    private void HurryFollowers()
-    {
-        foreach (Follower follower in Volatile.Read(ref _wake))
-        {
-            follower.WakeNow();
         }
     }
 
@@ -395,27 +380,6 @@ public sealed class ReaderChannel : IDisposable
 
             await states.WriteAsync(state, cancel).ConfigureAwait(false);
             await follower.WaitAsync(_parts.Settings.Renewal, began, () => Now, cancel).ConfigureAwait(false);
-        }
-    }
-
-    private void Add(string name, Follower follower)
-    {
-        lock (_followers)
-        {
-            _followers[name] = follower;
-            Volatile.Write(ref _wake, [.. _followers.Values]);
-        }
-    }
-
-    private void Remove(string name, Follower follower)
-    {
-        lock (_followers)
-        {
-            if (_followers.TryGetValue(name, out Follower? current) && ReferenceEquals(current, follower))
-            {
-                _followers.Remove(name);
-                Volatile.Write(ref _wake, [.. _followers.Values]);
-            }
         }
     }
 
