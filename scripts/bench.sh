@@ -2,11 +2,13 @@
 # The speed rows of the design that can be measured on one host, against stock PostgreSQL 15 in the same run: the same rows, shared_buffers and durability, one server at work at a time.
 # usage: bench.sh [--seconds N] [--scale N] [--dir DIR] [PHASE...]      phases: select tpcb readers visible scan restart promotion memory (default: all)
 #        bench.sh replay [--mb N] [--dir DIR] [KIND...]                  the tail and full replay against a standby's (bench-replay.sh)
+#        bench.sh recovery [--mb LIST] [--dir DIR]                       crash restart and promotion with so much WAL since the checkpoint (bench-recovery.sh)
 # Beside each figure: the CPU seconds that the server's processes used (/proc/PID/stat). pgbench runs on the same cores.
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 . "$ROOT/scripts/lib/nodes.sh"
 . "$ROOT/scripts/lib/load.sh"
 
+if [ "${1:-}" = recovery ]; then shift; exec "$ROOT/scripts/bench-recovery.sh" "$@"; fi
 if [ "${1:-}" = replay ]; then shift; exec "$ROOT/scripts/bench-replay.sh" "$@"; fi
 
 seconds=10 scale=10 DIR='' phases=()
@@ -15,7 +17,7 @@ while [ $# -gt 0 ]; do
     --seconds) seconds=$2; shift 2;;
     --scale) scale=$2; shift 2;;
     --dir) DIR=$2; shift 2;;
-    -*) sed -n '2,5p' "$0"; exit 2;;
+    -*) sed -n '2,6p' "$0"; exit 2;;
     *) phases+=("$1"); shift;;
   esac
 done
@@ -129,18 +131,39 @@ if wants tpcb; then
   both "  32 clients" -c 32 -M prepared
 fi
 
+# with_nodes TITLE NODES...: the writer's TPC-B beside these readers; then what a transaction costs each node, since all of them share this host's CPUs.
+with_nodes() {
+  local title=$1 n costs='' done_
+  local -A before=()
+  shift
+  checkpoint_all "$ours"
+  # Some seconds first: programs that have just started compile what runs often.
+  as_pg "${PGBENCH[@]}" -p "$ours" -n -c 8 -j 2 -M prepared -T 4 postgres >/dev/null 2>&1
+  for n in writer "$@"; do before[$n]=$(ticks "$(pid_of "$n")"); done
+  load "$ours" "$ours_pid" -c 8 -M prepared
+  done_=$((tps * seconds))
+  for n in writer "$@"; do
+    costs+=", $n $(awk -v a="${before[$n]}" -v b="$(ticks "$(pid_of "$n")")" -v h="$(getconf CLK_TCK)" -v n="$done_" 'BEGIN { printf "%.0f", (b - a) / h * 1000000 / n }')"
+  done
+  row "$title" "$tps" "$used" "${alone:-$tps}" "${alone_cpu:-$used}" "$(ratio "$tps" "${alone:-$tps}")"
+  say "    CPU a transaction, us: ${costs#, }"
+}
+
 if wants readers; then
-  checkpoint_all "$ours"
-  load "$ours" "$ours_pid" -c 8 -M prepared; alone=$tps alone_cpu=$used
+  alone='' alone_cpu=''
   printf '\n%-44s %12s %8s %12s %8s %8s\n' "writer's TPC-B, 8 clients, tps" readers cpu-s alone cpu-s ratio
+  with_nodes "  alone"
+  alone=$tps alone_cpu=$used
   cluster start reader1; cluster start reader2
-  checkpoint_all "$ours"
-  load "$ours" "$ours_pid" -c 8 -M prepared
-  row "  2 readers, all on the same CPUs" "$tps" "$used" "$alone" "$alone_cpu" "$(ratio "$tps" "$alone")"
+  with_nodes "  2 readers, all on the same CPUs" reader1 reader2
   cluster start reader3; cluster start reader4
-  checkpoint_all "$ours"
-  load "$ours" "$ours_pid" -c 8 -M prepared
-  row "  4 readers" "$tps" "$used" "$alone" "$alone_cpu" "$(ratio "$tps" "$alone")"
+  with_nodes "  4 readers" reader1 reader2 reader3 reader4
+  all_ticks() { local n sum=0; for n in writer reader1 reader2 reader3 reader4; do sum=$((sum + $(ticks "$(pid_of "$n")"))); done; echo "$sum"; }
+  # The steady flush writes what has changed for some seconds more.
+  sleep 15
+  idle=$(all_ticks)
+  sleep 5
+  say "    all five nodes idle: $(cpu "$idle" "$(all_ticks)") CPU seconds in 5 s"
   # Killed as the load begins: the writer waits for its lease, 5 s at most.
   as_pg kill -KILL "$(pid_of reader4)"
   load "$ours" "$ours_pid" -c 8 -M prepared

@@ -124,7 +124,8 @@ public sealed class WriterRole : IDisposable
         signal.Target = Channel.WakeFollowers;
         engine.Transactions.WaitRemoteApply = Channel.WaitApplied;
         wal.StartWriter(TimeSpan.FromMilliseconds(200));
-        _steady = new SteadyFlush(engine, wal, gate, _shortening, () => _unfenced is { IsOpen: true } u ? u.HeldAt : Lsn.Max, c => Channel.Consistent = c, Fail);
+        _steady = new SteadyFlush(
+            engine, wal, gate, _shortening, () => _unfenced is { IsOpen: true } u ? u.HeldAt : Lsn.Max, c => Channel.Consistent = c, Fail, environment.Logs.CreateLogger("flush"));
         double target = double.Parse(environment.Settings["checkpoint_completion_target"], System.Globalization.CultureInfo.InvariantCulture);
         _checkpoints = new CheckpointLoop(Checkpointer, wal, environment.Time, environment.Settings.Time("checkpoint_timeout"), target, Fail);
         if (!mode.CleanStart || mode.NewTimeline)

@@ -10,6 +10,12 @@ namespace SharedStorage.Reader.Follow;
 /// <summary>One connection to a writer, from its join to its end: a session of <see cref="ReaderLease"/>, new or resumed.</summary>
 public sealed partial class WriterLink
 {
+    /// <summary>The gate, the horizon and removals follow an acknowledgement; none of them is in such a hurry that each few records are worth a message.</summary>
+    private static readonly TimeSpan AcknowledgeEvery = TimeSpan.FromMilliseconds(20);
+
+    private readonly SemaphoreSlim _hurried = new(0, 1);
+    private volatile bool _hurry;
+
     private async Task FollowAsync(Uri peer)
     {
         using var client = new ClusterClient(new GrpcChannel(peer));
@@ -52,6 +58,7 @@ public sealed partial class WriterLink
         // All changes before a completed checkpoint's redo are in the files; log before it may be gone, so the index is not to need it.
         WriterConsistent = Lsn.MaxOf(new Lsn(joined.Consistent), new Lsn(joined.Redo));
         SetLimit(new Lsn(joined.Flushed));
+        WakeTail();
         Volatile.Write(ref _client, client);
         try
         {
@@ -137,6 +144,7 @@ public sealed partial class WriterLink
 
         _log.LogInformation("activated: floor {Floor}, applied {Applied}", floor, _engine.Applied.Value);
         SetLimit(Lsn.MaxOf(Limit, floor));
+        WakeTail();
         Applied();
     }
 
@@ -145,9 +153,10 @@ public sealed partial class WriterLink
         while (!cancel.IsCancellationRequested)
         {
             ReaderState state;
+            TimeSpan began = Now;
             lock (_lock)
             {
-                _lease.Sent(++_sequence, Now);
+                _lease.Sent(++_sequence, began);
 
                 // The horizon, not just a look at the open snapshots: one that is being opened meanwhile counts, or finds that it came too late (I7).
                 Lsn oldest = _engine.Transactions.Horizon;
@@ -160,11 +169,19 @@ public sealed partial class WriterLink
                     OldestSnapshot = Lsn.Min(oldest, applied).Value,
                     OldestWal = OldestWal.Value,
                     Session = session,
+                    Read = _engine.Transactions.TakeReadMark(),
                 };
             }
 
             await call.SendAsync(state, cancel).ConfigureAwait(false);
             await _acknowledge.WaitAsync(_settings.Renewal, cancel).ConfigureAwait(false);
+
+            // What is applied within a few milliseconds is acknowledged together, unless a commit of the writer's waits for it.
+            TimeSpan rest = AcknowledgeEvery - (Now - began);
+            if (rest > TimeSpan.Zero && !_hurry)
+            {
+                await _hurried.WaitAsync(rest, cancel).ConfigureAwait(false);
+            }
         }
     }
 
@@ -220,7 +237,17 @@ public sealed partial class WriterLink
             }
         }
 
+        _hurry = state.Hurry;
+        if (state.Hurry)
+        {
+            Release(_hurried);
+        }
+
         WriterConsistent = Lsn.MaxOf(new Lsn(state.Consistent), new Lsn(state.Redo));
-        SetLimit(new Lsn(state.Flushed));
+        if (!SetLimit(new Lsn(state.Flushed)) && (state.Lease is not null || state.Evicted || _engine.Applied.Value < Limit))
+        {
+            // The tail may apply again, or has snapshots to end.
+            WakeTail();
+        }
     }
 }

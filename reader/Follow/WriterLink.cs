@@ -25,7 +25,9 @@ public sealed partial class WriterLink : IDisposable
     private readonly ReaderLease _lease;
     private readonly CancellationTokenSource _stop = new();
     private readonly SemaphoreSlim _acknowledge = new(0, 1);
-    private readonly ManualResetEventSlim _limitMoved = new();
+
+    // Log comes some milliseconds apart: the tail does not spin for it.
+    private readonly ManualResetEventSlim _limitMoved = new(initialState: false, spinCount: 0);
     private readonly long _origin;
     private readonly Func<string> _controlAddress;
     private readonly Func<string> _pgAddress;
@@ -181,21 +183,7 @@ public sealed partial class WriterLink : IDisposable
     }
 
     /// <summary>The applied LSN has moved: the writer is told.</summary>
-    public void Applied()
-    {
-        if (_acknowledge.CurrentCount == 0)
-        {
-            try
-            {
-                _acknowledge.Release();
-            }
-            catch (SemaphoreFullException)
-            {
-                // Told already.
-                return;
-            }
-        }
-    }
+    public void Applied() => Release(_acknowledge);
 
     /// <summary>Ends the link for a promotion or a stop.</summary>
     public void Dispose()
@@ -286,9 +274,11 @@ public sealed partial class WriterLink : IDisposable
         }
     }
 
-    private void SetLimit(Lsn flushed)
+    /// <summary>Notes how far the log is durable, and wakes the tail if that is further than before.</summary>
+    private bool SetLimit(Lsn flushed)
     {
-        if (flushed > Limit)
+        bool moved = flushed > Limit;
+        if (moved)
         {
             if (_engine.Applied.Value >= Limit || Volatile.Read(ref _behindSince) == 0)
             {
@@ -296,9 +286,26 @@ public sealed partial class WriterLink : IDisposable
             }
 
             Volatile.Write(ref _limit, flushed.Value);
+            _limitMoved.Set();
         }
 
-        _limitMoved.Set();
+        return moved;
+    }
+
+    private static void Release(SemaphoreSlim signal)
+    {
+        if (signal.CurrentCount == 0)
+        {
+            try
+            {
+                signal.Release();
+            }
+            catch (SemaphoreFullException)
+            {
+                // Told already.
+                return;
+            }
+        }
     }
 
     private Envelope Envelope(ulong epoch) => new()

@@ -28,7 +28,7 @@ public sealed unsafe partial class BufferPool
 
     internal void MarkDirtyHint(Frame frame, bool standardLayout)
     {
-        if (frame.IsImmutable || !_writing)
+        if (frame.IsImmutable || !_writing || !_frozen.HasRoom)
         {
             return;
         }

@@ -25,12 +25,15 @@ public sealed unsafe partial class BufferPool
             oldest = Lsn.Min(oldest, _index.CutPoint);
         }
 
-        foreach (Frame frame in _frames)
+        lock (_marksGoBack)
         {
-            ulong dirty = frame.RecLsn;
-            ulong writing = frame.WritingRecLsn;
-            oldest = dirty == 0 ? oldest : Lsn.Min(oldest, new Lsn(dirty));
-            oldest = writing == 0 ? oldest : Lsn.Min(oldest, new Lsn(writing));
+            foreach (Frame frame in _frames)
+            {
+                ulong dirty = frame.RecLsn;
+                ulong writing = frame.WritingRecLsn;
+                oldest = dirty == 0 ? oldest : Lsn.Min(oldest, new Lsn(dirty));
+                oldest = writing == 0 ? oldest : Lsn.Min(oldest, new Lsn(writing));
+            }
         }
 
         oldest = Lsn.Min(oldest, _frozen.OldestChange);
@@ -74,7 +77,7 @@ public sealed unsafe partial class BufferPool
     /// </summary>
     public int FlushSome(Lsn changedBefore, int limit)
     {
-        int done = WriteFrozen(blockOnTokens: true);
+        int done = WriteFrozen();
         for (int i = 0; i < _frames.Length && done < limit; i++)
         {
             Frame frame = _frames[_flushHand++ % (uint)_frames.Length];
@@ -199,7 +202,7 @@ public sealed unsafe partial class BufferPool
     {
         while (pages.Count > 0)
         {
-            WriteFrozen(blockOnTokens: true);
+            WriteFrozen();
             pages.RemoveAll(p => FlushOne(p.Tag, p.Frame, WriteMode.Wait));
             if (pages.Count > 0)
             {
@@ -214,7 +217,7 @@ public sealed unsafe partial class BufferPool
     {
         while (true)
         {
-            WriteFrozen(blockOnTokens: true);
+            WriteFrozen();
             if (done())
             {
                 return;

@@ -9,6 +9,11 @@ public sealed unsafe partial class BufferPool
     /// <summary>So many dirty pages are passed over in search of a clean one before one is written.</summary>
     private const int DirtyPassedOver = 32;
 
+    /// <summary>So many dirty pages that a reader holds back end a search's attempts on dirty ones: it is slower to ask for all of them than to wait for the gate.</summary>
+    private const int HeldBackAtMost = 64;
+
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(50);
+
     private readonly Stack<int> _freeFrames;
     private readonly Lock _freeLock = new();
     private readonly object _unpinned = new();
@@ -59,12 +64,13 @@ public sealed unsafe partial class BufferPool
         }
 
         long began = _options.Time.GetTimestamp();
+        TimeSpan pause = TimeSpan.FromMilliseconds(1);
         Interlocked.Increment(ref _frameWaiters);
         try
         {
             while (true)
             {
-                WriteFrozen(blockOnTokens: false);
+                WriteSomeFrozen();
                 if ((frame = TryTakeFrame()) is not null)
                 {
                     return frame;
@@ -80,8 +86,10 @@ public sealed unsafe partial class BufferPool
 
                 lock (_unpinned)
                 {
-                    Monitor.Wait(_unpinned, 10);
+                    Monitor.Wait(_unpinned, pause);
                 }
+
+                pause = pause < LongestPause ? 2 * pause : LongestPause;
             }
         }
         finally
@@ -101,6 +109,7 @@ public sealed unsafe partial class BufferPool
         }
 
         int dirtySeen = 0;
+        int heldBack = 0;
         long limit = (long)_frames.Length * (Frame.MaxUsage + 2);
         for (long step = 0; step < limit; step++)
         {
@@ -116,7 +125,7 @@ public sealed unsafe partial class BufferPool
                 continue;
             }
 
-            if (frame.IsDirty && (++dirtySeen <= DirtyPassedOver && step < _frames.Length || !TryClean(frame)))
+            if (frame.IsDirty && ((++dirtySeen <= DirtyPassedOver && step < _frames.Length) || heldBack >= HeldBackAtMost || !TryClean(frame, ref heldBack)))
             {
                 continue;
             }
@@ -152,7 +161,7 @@ public sealed unsafe partial class BufferPool
         return true;
     }
 
-    private bool TryClean(Frame frame)
+    private bool TryClean(Frame frame, ref int heldBack)
     {
         if (!frame.TryPin())
         {
@@ -161,7 +170,9 @@ public sealed unsafe partial class BufferPool
 
         try
         {
-            return WriteFrame(frame, WriteMode.Try) is WriteOutcome.Clean or WriteOutcome.Written or WriteOutcome.Frozen;
+            WriteOutcome outcome = WriteFrame(frame, WriteMode.Try);
+            heldBack += outcome == WriteOutcome.HeldBack ? 1 : 0;
+            return outcome is WriteOutcome.Clean or WriteOutcome.Written or WriteOutcome.Frozen;
         }
         finally
         {

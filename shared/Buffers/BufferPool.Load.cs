@@ -337,7 +337,7 @@ public sealed unsafe partial class BufferPool
     }
 
     /// <summary>PostgreSQL's PageIsVerified with checksums: a sound header with the right checksum, or all zero.</summary>
-    private static bool IsSound(Span<byte> bytes, uint block)
+    internal static bool IsSound(Span<byte> bytes, uint block)
     {
         var page = new Page(bytes);
         return page.IsNew

@@ -10,7 +10,12 @@ namespace SharedStorage.Buffers;
 /// </summary>
 public sealed unsafe partial class BufferPool
 {
+    /// <summary>So many frozen copies a session writes before it looks for a frame again.</summary>
+    private const int FrozenAtATime = 32;
+
     private readonly object[] _tokens = MakeTokens();
+    private readonly Lock _oneWritesFrozen = new();
+    private readonly Lock _marksGoBack = new();
     private readonly Lock _unsyncedLock = new();
     private readonly Lock _syncLock = new();
     private Lsn _unsynced = Lsn.Max;
@@ -92,6 +97,7 @@ public sealed unsafe partial class BufferPool
 
             FlushVerdict verdict;
             Lsn lsn;
+            int room = -1;
             byte* copy = Scratch;
             try
             {
@@ -109,11 +115,10 @@ public sealed unsafe partial class BufferPool
                     frame.BeginWriting();
                     new ReadOnlySpan<byte>(frame.Pointer, Page.Size).CopyTo(new Span<byte>(copy, Page.Size));
                 }
-                else if (verdict == FlushVerdict.AheadOfReader)
+                else if (verdict == FlushVerdict.AheadOfReader && (room = _frozen.Reserve()) >= 0)
                 {
-                    WriteOutcome outcome = Freeze(frame, lsn);
-                    frame.UnlockHeader();
-                    return outcome;
+                    frame.BeginWriting();
+                    new ReadOnlySpan<byte>(frame.Pointer, Page.Size).CopyTo(new Span<byte>(copy, Page.Size));
                 }
 
                 frame.UnlockHeader();
@@ -134,6 +139,11 @@ public sealed unsafe partial class BufferPool
                 throw Fenced(frame.Tag);
             }
 
+            if (verdict == FlushVerdict.AheadOfReader)
+            {
+                return room >= 0 ? Freeze(frame, room, copy, lsn) : WriteOutcome.HeldBack;
+            }
+
             WritePage(frame.Tag, copy);
             NoteUnsynced(new Lsn(frame.WritingRecLsn));
             frame.EndWriting();
@@ -145,22 +155,46 @@ public sealed unsafe partial class BufferPool
         }
     }
 
-    /// <summary>Under the shared latch and the header lock: the copy takes over the frame's oldest change, the frame is clean.</summary>
-    private WriteOutcome Freeze(Frame frame, Lsn lsn)
+    /// <summary>Under the write token only: the copy becomes a frozen one, in memory or on local disk, and takes over the frame's oldest change.</summary>
+    private WriteOutcome Freeze(Frame frame, int room, byte* copy, Lsn lsn)
     {
-        // Kept first, forgotten second: who looks for the oldest change meets it in one place or both. A hint that is set in between may be lost, as hints may.
-        if (!_frozen.TryAdd(frame.Tag, frame.Pointer, lsn, new Lsn(frame.RecLsn)))
+        // Kept first, forgotten second: who looks for the oldest change meets it in one place or both.
+        if (!_frozen.TryKeep(room, frame.Tag, copy, lsn, new Lsn(frame.WritingRecLsn)))
         {
+            // The one move back: not while someone looks through the frames for the oldest change.
+            lock (_marksGoBack)
+            {
+                frame.CancelWriting();
+            }
+
             return WriteOutcome.HeldBack;
         }
 
-        frame.ForgetDirty();
+        frame.EndWriting();
         Interlocked.Increment(ref _frozenTaken);
         return WriteOutcome.Frozen;
     }
 
-    /// <summary>Writes the frozen copies that the gate lets through by now, oldest first for each page. Gives how many.</summary>
-    internal int WriteFrozen(bool blockOnTokens)
+    /// <summary>Writes the frozen copies that the gate lets through by now, oldest first for each page. Gives how many. For threads that hold no latch.</summary>
+    internal int WriteFrozen() => WriteFrozen(int.MaxValue, wait: true);
+
+    /// <summary>The same for a session that needs a frame: a few, and only one session at a time.</summary>
+    private void WriteSomeFrozen()
+    {
+        if (_frozen.Count > 0 && _oneWritesFrozen.TryEnter())
+        {
+            try
+            {
+                WriteFrozen(FrozenAtATime, wait: false);
+            }
+            finally
+            {
+                _oneWritesFrozen.Exit();
+            }
+        }
+    }
+
+    private int WriteFrozen(int most, bool wait)
     {
         if (_frozen.Count == 0)
         {
@@ -169,11 +203,12 @@ public sealed unsafe partial class BufferPool
 
         int written = 0;
         var tags = new List<BufferTag>();
-        _frozen.CollectWritable(_gate!.LowestApplied, tags);
+        _frozen.CollectWritable(_gate!.LowestApplied, most, tags);
+        tags.Sort(static (a, b) => Order(a, b));
         foreach (BufferTag tag in tags)
         {
             object token = TokenOf(tag);
-            if (blockOnTokens)
+            if (wait)
             {
                 Monitor.Enter(token);
             }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using SharedStorage.Buffers.LogIndex;
 using SharedStorage.Format.Pages;
 using SharedStorage.Io;
 using SharedStorage.Primitives;
@@ -52,7 +53,8 @@ public sealed unsafe partial class BufferPool : IDisposable
 
         _table = new BufferTable(_frames);
         _forks = new ForkTable(_files, options.ReadCheck, options.Ahead);
-        _frozen = new FrozenCopies(options.FrozenCopies > 0 ? options.FrozenCopies : Math.Max(64, options.Frames / 4));
+        SpillDirectory? spill = options.FrozenSpillDirectory ?? (options.FrozenSpill is { } path ? new SpillDirectory(path) : null);
+        _frozen = new FrozenCopies(options.FrozenCopies > 0 ? options.FrozenCopies : Math.Max(64, options.Frames / 4), options.FrozenSpillBytes, spill, options.Time);
         _index = new LogIndex.LogIndex(options.LogIndexBytes, options.Consistent.Value, options.LogIndexSpill);
         _freeFrames = new Stack<int>(_frames.Length);
         for (int i = _frames.Length - 1; i >= 0; i--)
@@ -91,6 +93,8 @@ public sealed unsafe partial class BufferPool : IDisposable
                 Evictions = Volatile.Read(ref _evictions),
                 FrozenCopiesTaken = Volatile.Read(ref _frozenTaken),
                 FrozenCopiesNow = _frozen.Count,
+                FrozenCopiesSpilled = _frozen.Spilled,
+                ChangesSlowed = Volatile.Read(ref _slowed),
                 TornReads = Volatile.Read(ref _torn),
                 PagesRebuilt = Volatile.Read(ref _rebuilt),
                 HintImages = Volatile.Read(ref _hintImages),

@@ -1,3 +1,4 @@
+using SharedStorage.Buffers.LogIndex;
 using SharedStorage.Io;
 using SharedStorage.Primitives;
 using SharedStorage.Wal.Reading;
@@ -31,6 +32,15 @@ public sealed record BufferPoolOptions
     /// <summary>Frozen copies kept in memory at most; a quarter of the frames, but no less than 64, when 0.</summary>
     public int FrozenCopies { get; init; }
 
+    /// <summary>A folder on local disk, of this pool alone, for the frozen copies beyond that; null keeps as many as memory holds. What is in it is deleted at the start.</summary>
+    public string? FrozenSpill { get; init; }
+
+    /// <summary>Bytes of frozen copies on local disk at most (<c>sharedstorage.frozen_spill_size</c>): the order of the log that a reader may lag.</summary>
+    public long FrozenSpillBytes { get; init; } = 1L << 30;
+
+    /// <summary>In place of <see cref="FrozenSpill"/>: tests fill the disk.</summary>
+    internal SpillDirectory? FrozenSpillDirectory { get; init; }
+
     /// <summary>Memory for the LogIndex in bytes before it counts as full (DESIGN: 128 MB).</summary>
     public long LogIndexBytes { get; init; } = 128L << 20;
 
@@ -40,8 +50,8 @@ public sealed record BufferPoolOptions
     /// <summary>Where storage may be ahead of this node: beside a stock writer. Null fails at once when a page is (R12).</summary>
     public IStorageAhead? Ahead { get; init; }
 
-    /// <summary>How long a pin waits for a frame before it fails: longer than a lease, so that an evicted reader frees the frames it held back.</summary>
-    public TimeSpan FrameWait { get; init; } = TimeSpan.FromSeconds(30);
+    /// <summary>How long a pin waits for a frame, and a change for room, before it fails: longer than any reader can hold the writer, so that its eviction frees what it held back.</summary>
+    public TimeSpan FrameWait { get; init; } = TimeSpan.FromSeconds(40);
 
     /// <summary>How often a page that fails its checks is read again, with pauses of 1, 2, 4 ... ms: a torn read beside a write lasts no longer.</summary>
     public int TornReadRetries { get; init; } = 6;
@@ -79,6 +89,12 @@ public readonly record struct BufferCounters
     public long Evictions { get; init; }
     public long FrozenCopiesTaken { get; init; }
     public int FrozenCopiesNow { get; init; }
+
+    /// <summary>Of the copies kept now, those on local disk.</summary>
+    public int FrozenCopiesSpilled { get; init; }
+
+    /// <summary>Changes that waited for a reader because nothing more could be kept back for it.</summary>
+    public long ChangesSlowed { get; init; }
     public long TornReads { get; init; }
     public long PagesRebuilt { get; init; }
     public long HintImages { get; init; }

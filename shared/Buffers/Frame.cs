@@ -302,6 +302,13 @@ internal sealed unsafe class Frame(BufferPool pool, int index, byte* pointer)
 
     public void EndWriting() => Volatile.Write(ref _writingRecLsn, 0);
 
+    /// <summary>The copy went nowhere: the frame has its oldest change again. That is older than any that was noted meanwhile.</summary>
+    public void CancelWriting()
+    {
+        Interlocked.Exchange(ref _recLsn, WritingRecLsn);
+        EndWriting();
+    }
+
     /// <summary>Forgets that the page was changed: a frozen copy has the change now, or the page is discarded.</summary>
     public void ForgetDirty() => Interlocked.Exchange(ref _recLsn, 0);
 

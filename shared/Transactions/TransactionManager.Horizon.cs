@@ -22,6 +22,7 @@ public sealed partial class TransactionManager
     private Xid _horizonCursor = Xid.FirstNormal;
     private Xid _endedByLog = Xid.FirstNormal;
     private uint _feedback;
+    private volatile bool _read;
 
     /// <summary>All xids before this had ended at the checkpoint where this node began, but for prepared ones.</summary>
     private uint _endedAtStart;
@@ -82,6 +83,14 @@ public sealed partial class TransactionManager
     /// <summary>The oldest snapshot that is open on this node; <see cref="Lsn.Max"/> for none (R4).</summary>
     public Lsn OldestSnapshot => OldestOfSlots(Lsn.Max);
 
+    /// <summary>Whether a snapshot was opened since the last call: a reader whose queries run wants the log sooner.</summary>
+    public bool TakeReadMark()
+    {
+        bool read = _read;
+        _read = false;
+        return read;
+    }
+
     /// <summary>Who lets snapshots be opened: a reader's lease. Null on a writer.</summary>
     public ISnapshotAdmission? Admission { get; set; }
 
@@ -127,6 +136,11 @@ public sealed partial class TransactionManager
     /// <summary>Registers visible in an empty slot and gives it. The admission is asked once the slot shows the snapshot: who ends snapshots sees it, or it is refused here (R4).</summary>
     internal Lsn Publish(SnapshotSlot slot)
     {
+        if (!_read)
+        {
+            _read = true;
+        }
+
         while (true)
         {
             Lsn at = Visible;

@@ -10,7 +10,8 @@ namespace SharedStorage.TestKit;
 public sealed class ClusterFixture : IDisposable
 {
     /// <summary>pgbench's sums: all four are equal when no transaction is torn.</summary>
-    private const string SumsQuery =
+    /// <summary>What <see cref="Sums(ClusterNode)"/> asks.</summary>
+    public const string SumsQuery =
         "select (select sum(abalance) from pgbench_accounts), (select sum(tbalance) from pgbench_tellers), "
         + "(select sum(bbalance) from pgbench_branches), (select coalesce(sum(delta), 0) from pgbench_history), (select count(*) from pgbench_history)";
 

@@ -51,10 +51,10 @@ public sealed class ReaderChannel : IDisposable
     private readonly ReaderTable _table;
     private readonly long _origin;
     private readonly ITimer _timer;
-    private readonly Dictionary<string, Follower> _followers = new(StringComparer.Ordinal);
+    private readonly Followers _followers = new();
     private readonly Dictionary<string, NodeAddress> _addresses = new(StringComparer.Ordinal);
-    private Follower[] _wake = [];
     private ulong _consistent;
+    private int _awaited;
     private volatile bool _stopping;
 
     public ReaderChannel(ReaderChannelParts parts)
@@ -92,19 +92,13 @@ public sealed class ReaderChannel : IDisposable
     private TimeSpan Now => _parts.Time.GetElapsedTime(_origin);
 
     /// <summary>The log is durable further than before: readers are told at once.</summary>
-    public void WakeFollowers()
-    {
-        foreach (Follower follower in Volatile.Read(ref _wake))
-        {
-            follower.Wake();
-        }
-    }
+    public void WakeFollowers() => _followers.Wake();
 
     /// <summary>Tells readers that no more log will come; their connections are ended.</summary>
     public void AnnounceStop()
     {
         _stopping = true;
-        WakeFollowers();
+        _followers.WakeNow();
     }
 
     public JoinReply Join(JoinRequest request)
@@ -225,8 +219,10 @@ public sealed class ReaderChannel : IDisposable
             ?? throw new RpcException(RpcStatus.InvalidArgument, "the stream carries no state");
         string name = CheckEnvelope(first.Envelope, mayBeNew: false);
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        var follower = new Follower();
-        Add(name, follower);
+
+        // Half a renewal: a grant that is due does not wait for log, and one that is not goes with it.
+        var follower = new Follower(_parts.Settings.Renewal / 2);
+        _followers.Add(name, follower);
         try
         {
             Acknowledge(name, follower, first);
@@ -247,7 +243,7 @@ public sealed class ReaderChannel : IDisposable
         finally
         {
             await ending.CancelAsync().ConfigureAwait(false);
-            Remove(name, follower);
+            _followers.Remove(name, follower);
         }
     }
 
@@ -271,12 +267,21 @@ public sealed class ReaderChannel : IDisposable
     /// <summary>Returns once every leased reader has applied the position (synchronous_commit = remote_apply).</summary>
     public void WaitApplied(Lsn position)
     {
-        lock (_applied)
+        Interlocked.Increment(ref _awaited);
+        try
         {
-            while (LowestApplied() < position && !_stopping)
+            _followers.WakeNow();
+            lock (_applied)
             {
-                Monitor.Wait(_applied, TickEvery);
+                while (LowestApplied() < position && !_stopping)
+                {
+                    Monitor.Wait(_applied, TickEvery);
+                }
             }
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _awaited);
         }
     }
 
@@ -326,7 +331,7 @@ public sealed class ReaderChannel : IDisposable
             _parts.Changed(_table);
         }
 
-        follower.Answer(state.Sequence, grant);
+        follower.Answer(state.Sequence, grant, state.Read, Now);
         lock (_applied)
         {
             Monitor.PulseAll(_applied);
@@ -352,7 +357,8 @@ public sealed class ReaderChannel : IDisposable
     {
         while (!cancel.IsCancellationRequested)
         {
-            (ulong sequence, Grant grant) = follower.TakeAnswer();
+            TimeSpan began = Now;
+            (ulong sequence, Grant grant) = follower.TakeAnswer(began);
             bool last = _stopping;
             var state = new WriterState
             {
@@ -365,6 +371,7 @@ public sealed class ReaderChannel : IDisposable
                 Redo = _parts.Redo().Value,
                 Evicted = grant.Evicted,
                 Stopping = last,
+                Hurry = Volatile.Read(ref _awaited) > 0,
             };
             if (grant.Given)
             {
@@ -372,28 +379,7 @@ public sealed class ReaderChannel : IDisposable
             }
 
             await states.WriteAsync(state, cancel).ConfigureAwait(false);
-            await follower.WaitAsync(_parts.Settings.Renewal, cancel).ConfigureAwait(false);
-        }
-    }
-
-    private void Add(string name, Follower follower)
-    {
-        lock (_followers)
-        {
-            _followers[name] = follower;
-            Volatile.Write(ref _wake, [.. _followers.Values]);
-        }
-    }
-
-    private void Remove(string name, Follower follower)
-    {
-        lock (_followers)
-        {
-            if (_followers.TryGetValue(name, out Follower? current) && ReferenceEquals(current, follower))
-            {
-                _followers.Remove(name);
-                Volatile.Write(ref _wake, [.. _followers.Values]);
-            }
+            await follower.WaitAsync(_parts.Settings.Renewal, began, () => Now, cancel).ConfigureAwait(false);
         }
     }
 

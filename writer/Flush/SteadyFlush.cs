@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Logging;
+using SharedStorage.Buffers;
 using SharedStorage.Hosting.Engine;
 using SharedStorage.Primitives;
 using SharedStorage.Transactions.Slru;
@@ -27,15 +29,21 @@ public sealed class SteadyFlush : IDisposable
     private readonly Func<Lsn> _heldAt;
     private readonly Action<Lsn> _announce;
     private readonly Action<Exception> _failed;
+    private readonly ILogger _journal;
     private readonly ManualResetEventSlim _stop = new();
     private readonly Queue<Lsn> _samples = new();
     private readonly Thread _thread;
     private Lsn _consistent;
+    private bool _saidSpilled;
+    private long _saidSlowed;
+    private string? _saidFailure;
 
     /// <param name="heldAt">Where consistent stays while a former writer may still write (R13).</param>
-    public SteadyFlush(NodeEngine engine, WalInserter log, FlushGate gate, GatedShortening shortening, Func<Lsn> heldAt, Action<Lsn> announce, Action<Exception> failed)
+    public SteadyFlush(
+        NodeEngine engine, WalInserter log, FlushGate gate, GatedShortening shortening, Func<Lsn> heldAt, Action<Lsn> announce, Action<Exception> failed, ILogger journal)
     {
         _heldAt = heldAt;
+        _journal = journal;
         _engine = engine;
         _log = log;
         _gate = gate;
@@ -86,7 +94,35 @@ public sealed class SteadyFlush : IDisposable
             _engine.Transactions.MultiXacts.Members.Flush(_gate, _log.Flush);
         }
 
+        SayWhatIsHeldBack();
         Announce();
+    }
+
+    /// <summary>Once for each stretch of time in which a reader holds back more than memory has room for.</summary>
+    private void SayWhatIsHeldBack()
+    {
+        BufferCounters counters = _engine.Pool.Counters;
+        if (counters.FrozenCopiesSpilled == 0)
+        {
+            _saidSpilled = false;
+        }
+        else if (!_saidSpilled)
+        {
+            _saidSpilled = true;
+            _journal.LogInformation("{Copies} pages wait for a reader, {Spilled} of them on local disk", counters.FrozenCopiesNow, counters.FrozenCopiesSpilled);
+        }
+
+        if (counters.ChangesSlowed > _saidSlowed)
+        {
+            _journal.LogWarning("{Changes} changes have waited for a reader: neither memory nor local disk has room for more pages", counters.ChangesSlowed - _saidSlowed);
+            _saidSlowed = counters.ChangesSlowed;
+        }
+
+        if (_engine.Pool.FrozenSpillFailure is { } failure && failure != _saidFailure)
+        {
+            _saidFailure = failure;
+            _journal.LogWarning("pages that wait for a reader stay in memory: {Reason}", failure);
+        }
     }
 
     private void Announce()

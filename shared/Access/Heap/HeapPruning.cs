@@ -40,7 +40,7 @@ public sealed class HeapPruning
     public static void PruneIfWorthIt(StorageEngine engine, Relation relation, in PinnedPage page)
     {
         var prunable = new Xid(page.Page.Header.PruneXid);
-        if (!prunable.IsValid || !engine.Buffers.CanWrite)
+        if (!prunable.IsValid || !engine.Buffers.CanWrite || !engine.Buffers.HasRoomForChanges)
         {
             return;
         }

@@ -187,6 +187,11 @@ public sealed partial class HeapTable
         }
 
         _ = Engine.WritableWal;
+        if (!Relation.IsCatalog)
+        {
+            // Catalogs have the reserve: DDL goes on while a reader holds the writer's pages back.
+            Engine.Buffers.AwaitRoomForChange();
+        }
     }
 }
 

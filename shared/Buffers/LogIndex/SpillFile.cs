@@ -3,7 +3,7 @@ using SharedStorage.Primitives;
 
 namespace SharedStorage.Buffers.LogIndex;
 
-/// <summary>One file of spilled entries. An interface so that tests can fill the disk.</summary>
+/// <summary>One file of what is spilled. An interface so that tests can fill the disk.</summary>
 internal interface ISpillFile : IDisposable
 {
     /// <exception cref="StorageException">The write failed: with errno and path; 53100 when the disk is full.</exception>
@@ -15,7 +15,7 @@ internal interface ISpillFile : IDisposable
 }
 
 /// <summary>
-/// The node's local folder for spilled entries. Files have no name: each is unlinked as soon as it is made, so its space comes back with the process, however that ends. What a crash
+/// A local folder of the node for what is spilled (entries of the index, frozen pages). Files have no name: each is unlinked as soon as it is made, so its space comes back with the process, however that ends. What a crash
 /// leaves between the two steps is deleted at the next start.
 /// </summary>
 internal class SpillDirectory
@@ -61,7 +61,7 @@ internal class SpillDirectory
     {
         const int diskFull = 28;
         int errno = e.HResult is > 0 and < 4096 ? e.HResult : 0;
-        return new StorageException($"{call} of \"{path}\" (index of the log, spilled) failed: {e.Message}", e)
+        return new StorageException($"{call} of \"{path}\" (spilled to local disk) failed: {e.Message}", e)
         {
             SqlState = errno == diskFull ? SqlStates.DiskFull : SqlStates.IoError,
             Errno = errno,
@@ -91,7 +91,7 @@ internal class SpillDirectory
                     int n = RandomAccess.Read(handle, buffer, offset);
                     if (n == 0)
                     {
-                        throw new StorageException($"\"{path}\" (index of the log, spilled) ends at offset {offset}") { SqlState = SqlStates.IoError };
+                        throw new StorageException($"\"{path}\" (spilled to local disk) ends at offset {offset}") { SqlState = SqlStates.IoError };
                     }
 
                     buffer = buffer[n..];

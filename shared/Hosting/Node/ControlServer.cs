@@ -15,9 +15,11 @@ public sealed class ControlServer : IDisposable
 
     public ControlServer(IPAddress address, int port, Func<ClusterBase> service, ILoggerFactory logs)
     {
-        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
+        // Nothing of the framework's own configuration: it would watch the current directory for changes, and take settings from files and environment that are not ours.
+        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSingleton(logs);
-        builder.WebHost.ConfigureKestrel(k =>
+        builder.Services.AddRoutingCore();
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(k =>
         {
             k.Listen(address, port, o => o.Protocols = HttpProtocols.Http2);
 

@@ -159,6 +159,7 @@ public sealed class NodeSettings
         yield return Time("sharedstorage.frozen_answers", "10min", "a failover takes seconds; longer is a forgotten reader", 1, 0);
         yield return Time("sharedstorage.max_snapshot_age", "1h", "bounds what a live reader holds", 1, 1000);
         yield return Size("sharedstorage.log_index_size", "128MB", "entries of some seconds under full load; the rest goes to local disk", 1, 64 << 10);
+        yield return Size("sharedstorage.frozen_spill_size", "1GB", "pages that wait for a reader, on local disk: the order of the log that it may lag", 1, 0);
         yield return Time("max_standby_streaming_delay", "30s", "PostgreSQL's; -1 waits for ever. For an attached reader", 1, -1);
         yield return Flag("sharedstorage.attach", "off", "a reader on the directory of a running stock PostgreSQL, which never notices it");
         yield return Flag("sharedstorage.allow_tmpfs", "off", "O_DIRECT means nothing there; for tests");

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using SharedStorage.Buffers;
+using SharedStorage.Buffers.LogIndex;
 using SharedStorage.Format.Pages;
 using SharedStorage.Io;
 using SharedStorage.Primitives;
@@ -16,9 +17,13 @@ internal sealed unsafe class PoolFixture : IDisposable
     public static readonly RelFileNode Rel = new(RelFileNode.DefaultTablespace, new Oid(5), new Oid(16384));
 
     private readonly TimeSpan _frameWait;
+    private readonly SpillDirectory? _frozenSpill;
+    private readonly int _spilledAtMost;
 
-    public PoolFixture(int frames = 32, bool writing = true, ulong start = 1000, int frozen = 0, TimeSpan? frameWait = null)
+    public PoolFixture(int frames = 32, bool writing = true, ulong start = 1000, int frozen = 0, TimeSpan? frameWait = null, SpillDirectory? frozenSpill = null, int spilledAtMost = 1000)
     {
+        _frozenSpill = frozenSpill;
+        _spilledAtMost = spilledAtMost;
         Directory.CreateDirectory(Dir.File("base/5"));
         Files = new RelationFiles(Dir.Path, readOnly: false);
         Applied = new LsnCell(new Lsn(start));
@@ -53,6 +58,8 @@ internal sealed unsafe class PoolFixture : IDisposable
         Redo = Records,
         Records = Records,
         FrozenCopies = frozen,
+        FrozenSpillDirectory = _frozenSpill,
+        FrozenSpillBytes = (long)_spilledAtMost * Page.Size,
         LogIndexBytes = 1 << 20,
         FrameWait = _frameWait,
         TornReadRetries = 2,
@@ -158,7 +165,16 @@ internal sealed class FakeGate : IFlushGate
         set => Volatile.Write(ref _lowest, value.Value);
     }
 
-    public FlushVerdict Judge(Lsn pageLsn) =>
+    /// <summary>How often it was asked.</summary>
+    public int Asked { get; set; }
+
+    public FlushVerdict Judge(Lsn pageLsn)
+    {
+        Asked++;
+        return Decide(pageLsn);
+    }
+
+    private FlushVerdict Decide(Lsn pageLsn) =>
         IsFenced ? FlushVerdict.Fenced
         : Flushed is not null && pageLsn > Flushed() ? FlushVerdict.FlushLogFirst
         : pageLsn > LowestApplied ? FlushVerdict.AheadOfReader : FlushVerdict.Write;

@@ -171,6 +171,7 @@ public sealed class HeapVacuum
                 // No page is held here: the place to be cancelled, or to rest.
                 long removed = _pages.Removed;
                 tx.Session.CheckInterrupts?.Invoke();
+                _engine.Buffers.AwaitRoomForChange();
                 _pages.Scan(new BlockNumber(block), ref vm, _freeSpace, onePass: _indexes.Length == 0);
                 _options.Pace?.Visited(_pages.Removed != removed);
                 if (block - lastFreeSpace >= FreeSpaceEveryPages)
