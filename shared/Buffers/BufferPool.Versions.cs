@@ -20,9 +20,20 @@ public sealed unsafe partial class BufferPool
     /// <param name="initializes">The record makes the page whatever it was: an image to apply, or an init (WalBlock.ApplyImage or WillInit).</param>
     public void NoteRecord(in BufferTag tag, Lsn recordStart, bool initializes)
     {
-        _index.Add(tag, tag.GetHashCode(), recordStart, initializes);
-        _forks.Get(tag.Rel, tag.Fork).Grow(tag.Block.Value + 1);
+        QueueRecord(tag, recordStart, initializes);
+        NoteQueued();
     }
+
+    /// <summary>As <see cref="NoteRecord"/>, but pins find it only after <see cref="NoteQueued"/>: many are noted at a lower cost together. True: the queue is full.</summary>
+    public bool QueueRecord(in BufferTag tag, Lsn recordStart, bool initializes)
+    {
+        _forks.Get(tag.Rel, tag.Fork).Grow(tag.Block.Value + 1);
+        return _index.Queue(tag, recordStart, initializes);
+    }
+
+    /// <summary>Notes what was queued. Before any of it is published as applied, and when the queue is full.</summary>
+    /// <exception cref="StorageException">The index cannot be spilled.</exception>
+    public void NoteQueued() => _index.AddQueued();
 
     /// <summary>Notes that a record makes a fork: what lay at its path before is void.</summary>
     public void NoteCreated(RelFileNode rel, ForkNumber fork, Lsn recordStart)

@@ -29,6 +29,10 @@ internal sealed unsafe class CellArena : IDisposable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ref RunCell Run(int index) => ref Unsafe.AsRef<RunCell>(_blocks[index >> BlockBits] + ((long)(index & (CellsPerBlock - 1)) * PageCell.Size));
 
+    /// <summary>Where a cell lies, only to ask for it ahead; for no cell, some address.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public byte* AddressOf(int index) => _blocks[index >> BlockBits] + ((long)(index & (CellsPerBlock - 1)) * PageCell.Size);
+
     /// <exception cref="StorageException">32 GB are full.</exception>
     public int Take()
     {

@@ -15,9 +15,9 @@ public sealed unsafe partial class LogIndex
     /// <summary>Takes the entries before <c>_memoryLow</c> out of memory. Look-ups beside it see some of them or none, and ignore them.</summary>
     private void DropFromMemory()
     {
-        for (int bucket = 0; bucket < _heads.Length;)
+        for (int bucket = 0; bucket < _bucketCount;)
         {
-            int end = Math.Min(bucket + CutBatch, _heads.Length);
+            int end = Math.Min(bucket + CutBatch, _bucketCount);
             BeginChange();
             for (; bucket < end; bucket++)
             {
@@ -30,7 +30,7 @@ public sealed unsafe partial class LogIndex
 
     private void CutBucket(int bucket, ulong before)
     {
-        ref int link = ref _heads[bucket];
+        ref int link = ref _buckets[bucket].Head;
         while (link != 0)
         {
             ref PageCell page = ref _cells.Page(link);

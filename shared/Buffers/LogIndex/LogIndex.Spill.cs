@@ -109,9 +109,9 @@ public sealed unsafe partial class LogIndex
     {
         using var writer = new SpillRun.Writer(_spill!, _mask);
         EntryList entries = _spilledEntries ??= new EntryList();
-        for (int bucket = 0; bucket < _heads.Length; bucket++)
+        for (int bucket = 0; bucket < _bucketCount; bucket++)
         {
-            for (int index = _heads[bucket]; index != 0; index = NextOf(index))
+            for (int index = HeadOf(bucket); index != 0; index = NextOf(index))
             {
                 ref PageCell page = ref _cells.Page(index);
                 entries.Clear();

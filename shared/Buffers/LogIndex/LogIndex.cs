@@ -1,5 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using SharedStorage.Io;
 using SharedStorage.Primitives;
 
 namespace SharedStorage.Buffers.LogIndex;
@@ -10,7 +12,7 @@ namespace SharedStorage.Buffers.LogIndex;
 /// <remarks>
 /// Positions are 8-byte aligned, so their lowest bit says that the record makes the page whatever it was before (full-page image, or init). The memory is cells of 64
 /// bytes: a page with its first three entries, or a run of seven more. Looking up copies the entries out and checks afterwards that no cut went on (a sequence lock).
-/// The last entry of each hash bucket is kept beside it: a frame that is newer than that needs no look-up.
+/// The last entry of each hash bucket is kept in it: a frame that is newer than that needs no look-up.
 /// What exceeds the memory goes to local disk (LogIndex.Spill.cs).
 /// </remarks>
 public sealed unsafe partial class LogIndex : IDisposable
@@ -23,8 +25,9 @@ public sealed unsafe partial class LogIndex : IDisposable
     private const int CutBatch = 64;
 
     private readonly CellArena _cells;
-    private readonly int[] _heads;
-    private readonly ulong[] _last;
+    private readonly AlignedBuffer _bucketMemory;
+    private readonly Bucket* _buckets;
+    private readonly int _bucketCount;
     private readonly int _mask;
     private ulong _cut;
     private int _version;
@@ -47,8 +50,10 @@ public sealed unsafe partial class LogIndex : IDisposable
         _memoryLow = start.Value;
         _cells = new CellArena();
         int buckets = (int)BitOperations.RoundUpToPowerOf2((uint)Math.Clamp(memoryLimit / 256, 1024, 1 << 22));
-        _heads = new int[buckets];
-        _last = new ulong[buckets];
+        _bucketCount = buckets;
+        _bucketMemory = new AlignedBuffer((long)buckets * sizeof(Bucket));
+        _buckets = (Bucket*)_bucketMemory.Pointer;
+        NativeMemory.Clear(_buckets, (nuint)buckets * (nuint)sizeof(Bucket));
         _mask = buckets - 1;
         _cut = start.Value;
     }
@@ -71,49 +76,15 @@ public sealed unsafe partial class LogIndex : IDisposable
 
     /// <summary>Notes that the record touches the page. In log order, by the one thread that tails.</summary>
     /// <param name="initializes">The record makes the page whatever it was before: it has an image to apply, or inits it.</param>
-    public void Add(in BufferTag tag, Lsn recordStart, bool initializes) => Add(tag, tag.GetHashCode(), recordStart, initializes);
-
-    internal void Add(in BufferTag tag, int hash, Lsn recordStart, bool initializes)
+    public void Add(in BufferTag tag, Lsn recordStart, bool initializes)
     {
-        if (_cells.BytesInUse > _spillAt)
-        {
-            Spill(recordStart.Value);
-        }
-
-        int bucket = hash & _mask;
-        int index = Find(bucket, tag);
-        if (index == 0)
-        {
-            index = NewPage(bucket, tag);
-        }
-
-        ulong entry = recordStart.Value | (initializes ? InitializesBit : 0);
-        ref PageCell page = ref _cells.Page(index);
-        int count = page.Count;
-        int run = page.LastRun;
-        if (count < InlineEntries)
-        {
-            page.Inline[count] = entry;
-        }
-        else
-        {
-            int within = (count - InlineEntries) % RunEntries;
-            if (within == 0)
-            {
-                run = AddRun(ref page, run);
-            }
-
-            _cells.Run(run).Entries[within] = entry;
-        }
-
-        Volatile.Write(ref page.Tail, PageCell.Pack(count + 1, run));
-        _entries++;
-        Volatile.Write(ref _last[bucket], recordStart.Value);
+        Queue(tag, recordStart, initializes);
+        AddQueued();
     }
 
     /// <summary>No record at or after <paramref name="mark"/> touches a page with this hash: a frame with that mark is current.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal bool NothingSince(int hash, ulong mark) => Volatile.Read(ref _last[hash & _mask]) < mark;
+    internal bool NothingSince(int hash, ulong mark) => Volatile.Read(ref _buckets[hash & _mask].Last) < mark;
 
     /// <summary>
     /// The page's entries with <paramref name="from"/> &lt;= start &lt; <paramref name="to"/>, in log order. False: entries from there on are not complete any more (R6).
@@ -192,9 +163,9 @@ public sealed unsafe partial class LogIndex : IDisposable
     /// <summary>The pages that have entries, some of them more than once. On a node where nothing is added meanwhile.</summary>
     internal IEnumerable<BufferTag> Pages()
     {
-        for (int bucket = 0; bucket < _heads.Length; bucket++)
+        for (int bucket = 0; bucket < _bucketCount; bucket++)
         {
-            for (int index = Volatile.Read(ref _heads[bucket]); index != 0; index = NextOf(index))
+            for (int index = HeadOf(bucket); index != 0; index = NextOf(index))
             {
                 if (CountOf(index) > 0)
                 {
@@ -215,16 +186,18 @@ public sealed unsafe partial class LogIndex : IDisposable
     public void Dispose()
     {
         _cells.Dispose();
+        _bucketMemory.Dispose();
         DropRuns(Interlocked.Exchange(ref _runs, []));
     }
 
+    private int HeadOf(int bucket) => Volatile.Read(ref _buckets[bucket].Head);
     private int NextOf(int index) => _cells.Page(index).Next;
     private int CountOf(int index) => (int)(uint)Volatile.Read(ref _cells.Page(index).Tail);
     private BufferTag TagOf(int index) => _cells.Page(index).Tag;
 
     private int Find(int bucket, in BufferTag tag)
     {
-        int index = Volatile.Read(ref _heads[bucket]);
+        int index = HeadOf(bucket);
         while (index != 0)
         {
             ref PageCell page = ref _cells.Page(index);
@@ -244,11 +217,11 @@ public sealed unsafe partial class LogIndex : IDisposable
         int index = _cells.Take();
         ref PageCell page = ref _cells.Page(index);
         page.Tag = tag;
-        page.Next = _heads[bucket];
+        page.Next = _buckets[bucket].Head;
         page.Tail = 0;
         page.Skip = 0;
         page.FirstRun = 0;
-        Volatile.Write(ref _heads[bucket], index);
+        Volatile.Write(ref _buckets[bucket].Head, index);
         _pages++;
         return index;
     }
@@ -284,7 +257,7 @@ public sealed unsafe partial class LogIndex : IDisposable
     /// </summary>
     private void Copy(int bucket, in BufferTag tag, ulong from, ulong to, int version, EntryList into)
     {
-        int index = Volatile.Read(ref _heads[bucket]);
+        int index = HeadOf(bucket);
         while (index != 0)
         {
             if (Changed(version))
@@ -368,5 +341,12 @@ public sealed unsafe partial class LogIndex : IDisposable
     {
         Thread.MemoryBarrier();
         Volatile.Write(ref _version, _version + 1);
+    }
+
+    /// <summary>A chain of pages, and the last entry that any of them got.</summary>
+    private struct Bucket
+    {
+        public ulong Last;
+        public int Head;
     }
 }

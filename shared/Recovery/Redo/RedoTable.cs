@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using SharedStorage.Access.Brin.Redo;
 using SharedStorage.Access.Btree.Redo;
 using SharedStorage.Access.Generic.Redo;
@@ -26,6 +27,9 @@ public readonly record struct ResourceManager(Rmgr Id, PageRoutine? Redo, Implie
 {
     /// <summary>What is done in place of a record's effects beside pages; null on a node: the tail's own.</summary>
     public Action<WalRecord>? Effects { get; init; }
+
+    /// <summary>All that its records do, they do to pages.</summary>
+    public bool OnlyPages { get; init; }
 }
 
 /// <summary>
@@ -37,7 +41,8 @@ public sealed class RedoTable : IPageRedo
     /// <summary>The most pages that any record implies.</summary>
     public const int MaxImpliedPages = HeapRedo.MaxImpliedPages;
 
-    private readonly ResourceManager?[] _managers = new ResourceManager?[256];
+    private readonly ResourceManager[] _managers = new ResourceManager[256];
+    private readonly bool[] _known = new bool[256];
 
     public RedoTable()
     {
@@ -50,34 +55,34 @@ public sealed class RedoTable : IPageRedo
         Add(new(Rmgr.MultiXact, null, null));
         Add(new(Rmgr.RelMap, null, null));
         Add(new(Rmgr.Standby, null, null));
-        Add(new(Rmgr.Heap2, Heap2Redo.Apply, Heap2Redo.ImpliedPages));
-        Add(new(Rmgr.Heap, HeapRedo.Apply, HeapRedo.ImpliedPages));
-        Add(new(Rmgr.Btree, BtreeRedo.Apply, null));
-        Add(new(Rmgr.Hash, HashRedo.Apply, null));
-        Add(new(Rmgr.Gin, GinRedo.Apply, null));
-        Add(new(Rmgr.Gist, GistRedo.Apply, null));
-        Add(new(Rmgr.Sequence, (WalRecord r, int _, in BufferTag _, Page p) => SequenceRedo.Apply(r, p), null));
-        Add(new(Rmgr.Spgist, SpgistRedo.Apply, null));
-        Add(new(Rmgr.Brin, BrinRedo.Apply, null));
-        Add(new(Rmgr.Generic, GenericRedo.Apply, null));
+        Add(new(Rmgr.Heap2, Heap2Redo.Apply, Heap2Redo.ImpliedPages) { OnlyPages = true });
+        Add(new(Rmgr.Heap, HeapRedo.Apply, HeapRedo.ImpliedPages) { OnlyPages = true });
+        Add(new(Rmgr.Btree, BtreeRedo.Apply, null) { OnlyPages = true });
+        Add(new(Rmgr.Hash, HashRedo.Apply, null) { OnlyPages = true });
+        Add(new(Rmgr.Gin, GinRedo.Apply, null) { OnlyPages = true });
+        Add(new(Rmgr.Gist, GistRedo.Apply, null) { OnlyPages = true });
+        Add(new(Rmgr.Sequence, (WalRecord r, int _, in BufferTag _, Page p) => SequenceRedo.Apply(r, p), null) { OnlyPages = true });
+        Add(new(Rmgr.Spgist, SpgistRedo.Apply, null) { OnlyPages = true });
+        Add(new(Rmgr.Brin, BrinRedo.Apply, null) { OnlyPages = true });
+        Add(new(Rmgr.Generic, GenericRedo.Apply, null) { OnlyPages = true });
         Add(new(Rmgr.CommitTs, null, null));
         Add(new(Rmgr.ReplicationOrigin, null, null));
-        Add(new(Rmgr.LogicalMessage, null, null));
+        Add(new(Rmgr.LogicalMessage, null, null) { OnlyPages = true });
     }
 
     /// <summary>Puts a routine in another's place: planted faults in tests of the oracle.</summary>
-    public void Replace(Rmgr id, PageRoutine redo) => _managers[(int)id] = Find(id, null) with { Redo = redo };
+    public void Replace(Rmgr id, PageRoutine redo) => Add(Find(id, null) with { Redo = redo });
 
     /// <summary>Puts something in the place of what a resource manager's records do beside pages: planted faults in tests of the oracle.</summary>
-    public void ReplaceEffects(Rmgr id, Action<WalRecord> effects) => _managers[(int)id] = Find(id, null) with { Effects = effects };
+    public void ReplaceEffects(Rmgr id, Action<WalRecord> effects) => Add(Find(id, null) with { Effects = effects, OnlyPages = false });
 
     /// <exception cref="StorageException">I10: the record's resource manager is not known.</exception>
-    public ResourceManager ManagerOf(WalRecord record) => Find(record.Rmgr, record);
+    public ref readonly ResourceManager ManagerOf(WalRecord record) => ref Find(record.Rmgr, record);
 
     /// <inheritdoc/>
     public void Apply(WalRecord record, in BufferTag tag, Page page)
     {
-        ResourceManager manager = ManagerOf(record);
+        ref readonly ResourceManager manager = ref ManagerOf(record);
         int blockId = BlockIdOf(record, tag);
         if (manager.Redo is null)
         {
@@ -134,10 +139,25 @@ public sealed class RedoTable : IPageRedo
         }
     }
 
-    private void Add(ResourceManager manager) => _managers[(int)manager.Id] = manager;
+    private void Add(ResourceManager manager)
+    {
+        _managers[(int)manager.Id] = manager;
+        _known[(int)manager.Id] = true;
+    }
 
-    private ResourceManager Find(Rmgr id, WalRecord? record) =>
-        _managers[(int)id] ?? throw new StorageException(
+    private ref readonly ResourceManager Find(Rmgr id, WalRecord? record)
+    {
+        if (!_known[(int)id])
+        {
+            ThrowUnknown(id, record);
+        }
+
+        return ref _managers[(int)id];
+    }
+
+    [DoesNotReturn]
+    private static void ThrowUnknown(Rmgr id, WalRecord? record) =>
+        throw new StorageException(
             record is null
                 ? $"redo for resource manager {id} is not supported yet"
                 : $"redo for resource manager {id} is not supported yet (record at {record.Start}, info 0x{record.Info:X2})")

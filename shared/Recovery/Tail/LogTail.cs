@@ -4,6 +4,7 @@ using SharedStorage.Recovery.Redo;
 using SharedStorage.Transactions;
 using SharedStorage.Wal;
 using SharedStorage.Wal.Reading;
+using SharedStorage.Wal.Records;
 
 namespace SharedStorage.Recovery.Tail;
 
@@ -11,7 +12,10 @@ namespace SharedStorage.Recovery.Tail;
 /// Reads the log in order and makes each record known: its pages go into the LogIndex, its effects on transactions, files, the relation map and counters are applied, then
 /// <c>applied</c> moves past it. It reads no data page and allocates nothing per record. The same tail serves a reader for ever and recovery to the end of the log.
 /// </summary>
-/// <remarks>Order for each record: index, effects, visible, applied. A session that sees a commit therefore finds every record before it in the index.</remarks>
+/// <remarks>
+/// Order: index, effects, visible, applied. A session that sees a commit therefore finds every record before it in the index. Records that change pages only, and plain commits and aborts
+/// among them, are made known together, since their index entries cost less side by side; all others are one step each.
+/// </remarks>
 public sealed class LogTail
 {
     private WalReader _reader;
@@ -22,6 +26,11 @@ public sealed class LogTail
     private readonly TransactionReplay _replay;
     private readonly ReplayEffects _effects;
     private readonly LsnCell _applied;
+
+    // The last record taken, and how many are not published yet.
+    private Lsn _start;
+    private Lsn _end;
+    private int _unpublished;
 
     public LogTail(WalReader reader, RedoTable table, BufferPool pool, TransactionManager transactions, ReplayEffects effects, LsnCell applied)
     {
@@ -62,15 +71,23 @@ public sealed class LogTail
     {
         _reader.Limit = limit;
         Lsn start = _reader.Position;
-        while (!cancel.IsCancellationRequested && _reader.Position - start < atMost)
+        try
         {
-            WalRead read = _reader.Read(_record);
-            if (read != WalRead.Record)
+            while (!cancel.IsCancellationRequested && _reader.Position - start < atMost)
             {
-                return read;
-            }
+                WalRead read = _reader.Read(_record);
+                if (read != WalRead.Record)
+                {
+                    return read;
+                }
 
-            ApplyOrReject(_record);
+                Take(_record);
+            }
+        }
+        finally
+        {
+            // Also when a record is refused: those before it are known.
+            Publish();
         }
 
         return WalRead.AtLimit;
@@ -108,6 +125,12 @@ public sealed class LogTail
     /// <exception cref="StorageException">I10: with the record's position and the reason. <c>applied</c> has not moved.</exception>
     internal void ApplyOrReject(WalRecord record)
     {
+        Take(record);
+        Publish();
+    }
+
+    private void Take(WalRecord record)
+    {
         try
         {
             Apply(record);
@@ -121,39 +144,85 @@ public sealed class LogTail
     private void Apply(WalRecord record)
     {
         BeforeRecord?.Invoke(record);
-        ResourceManager manager = _table.ManagerOf(record);
-        for (int id = 0; id < record.BlockCount; id++)
+        ref readonly ResourceManager manager = ref _table.ManagerOf(record);
+        IndexPages(record, manager.Implied);
+        if (manager.OnlyPages)
         {
-            if (record.HasBlock(id))
-            {
-                ref readonly WalBlock block = ref record.Block(id);
-                _pool.NoteRecord(block.Tag, record.Start, block.ApplyImage || block.WillInit);
-            }
+            _replay.NoteXid(record.Xid);
         }
-
-        if (manager.Implied is not null)
+        else if (manager.Effects is { } instead)
         {
-            Span<BufferTag> implied = stackalloc BufferTag[RedoTable.MaxImpliedPages];
-            int count = manager.Implied(record, implied);
-            for (int i = 0; i < count; i++)
-            {
-                _pool.NoteRecord(implied[i], record.Start, initializes: false);
-            }
-        }
-
-        if (manager.Effects is { } instead)
-        {
+            Publish();
             instead(record);
         }
         else
         {
+            if (!MayPrecede(record))
+            {
+                Publish();
+            }
+
             ApplyEffects(record);
         }
 
-        _transactions.AdvanceVisible(record.End);
-        _applied.Advance(record.End);
-        LastRecord = record.Start;
-        Records++;
-        RecordApplied?.Invoke(record);
+        _start = record.Start;
+        _end = record.End;
+        _unpublished++;
+        if (BeforeRecord is not null || RecordApplied is not null)
+        {
+            Publish();
+            RecordApplied?.Invoke(record);
+        }
+    }
+
+    /// <summary>
+    /// Whether its effects may be there before the pages of records in front of it are in the index: nobody sees a commit that is not visible yet, nor what an image does beside its page.
+    /// </summary>
+    private static bool MayPrecede(WalRecord record) => record.Rmgr switch
+    {
+        Rmgr.Transaction => XactEnd.IsPlain(record.Info),
+        Rmgr.Xlog => record.OpCode is XlogOp.Image or XlogOp.ImageForHint,
+        _ => false,
+    };
+
+    private void IndexPages(WalRecord record, ImpliedPagesRoutine? implies)
+    {
+        for (int id = 0; id < record.BlockCount; id++)
+        {
+            ref readonly WalBlock block = ref record.Block(id);
+            if (block.InUse && _pool.QueueRecord(block.Tag, record.Start, block.ApplyImage || block.WillInit))
+            {
+                Publish();
+            }
+        }
+
+        if (implies is not null)
+        {
+            Span<BufferTag> implied = stackalloc BufferTag[RedoTable.MaxImpliedPages];
+            int count = implies(record, implied);
+            for (int i = 0; i < count; i++)
+            {
+                if (_pool.QueueRecord(implied[i], record.Start, initializes: false))
+                {
+                    Publish();
+                }
+            }
+        }
+    }
+
+    /// <summary>Makes what was taken known: index, then visible, then applied.</summary>
+    private void Publish()
+    {
+        _pool.NoteQueued();
+        if (_unpublished == 0)
+        {
+            return;
+        }
+
+        _transactions.AdvanceVisible(_end);
+        _applied.Advance(_end);
+        LastRecord = _start;
+        Records += _unpublished;
+        _unpublished = 0;
     }
 }

@@ -90,10 +90,6 @@ public sealed class ReplayEffects(BufferPool pool)
             case Rmgr.Tablespace:
                 ApplyTablespace(record);
                 break;
-            case Rmgr.Heap or Rmgr.Heap2 or Rmgr.Btree or Rmgr.Sequence or Rmgr.LogicalMessage:
-            case Rmgr.Hash or Rmgr.Gin or Rmgr.Gist or Rmgr.Spgist or Rmgr.Brin or Rmgr.Generic:
-                // All that these do, they do to pages.
-                break;
             default:
                 throw Unsupported(record, record.Rmgr.ToString());
         }

@@ -41,6 +41,39 @@ public sealed class LogIndexTests : IDisposable
     }
 
     [Fact]
+    public void Queued_entries_are_found_once_they_are_added_together()
+    {
+        var random = new Random(99);
+        var model = new Dictionary<uint, List<ulong>>();
+        ulong lsn = 8;
+        for (int batch = 0; batch < 200; batch++)
+        {
+            // Few pages: the same one comes many times in a queue, as a new page too, and in one bucket with others.
+            int length = random.Next(1, 65);
+            for (int i = 1; i <= length; i++)
+            {
+                lsn += 8;
+                uint block = (uint)random.Next(1 + (batch * 20));
+                bool full = _index.Queue(PoolFixture.Tag(block), new Lsn(lsn), lsn % 24 == 0);
+                Assert.Equal(i == 64, full);
+                (model.TryGetValue(block, out List<ulong>? l) ? l : model[block] = []).Add(lsn);
+            }
+
+            _index.AddQueued();
+        }
+
+        Assert.Equal(model.Count, _index.PageCount);
+        Assert.Equal(model.Values.Sum(l => l.Count), _index.EntryCount);
+        foreach ((uint block, List<ulong> expected) in model)
+        {
+            Assert.True(_index.TryCollect(PoolFixture.Tag(block), PoolFixture.Tag(block).GetHashCode(), new Lsn(8), Lsn.Max, _list));
+            Assert.Equal(expected, Enumerable.Range(0, _list.Count).Select(i => _list.Start(i).Value));
+            Assert.All(Enumerable.Range(0, _list.Count), i => Assert.Equal(_list.Start(i).Value % 24 == 0, _list.Initializes(i)));
+            Assert.False(_index.NothingSince(PoolFixture.Tag(block).GetHashCode(), expected[^1]));
+        }
+    }
+
+    [Fact]
     public void Random_adds_and_cuts_agree_with_a_plain_list()
     {
         var random = new Random(4711);
