@@ -9,7 +9,9 @@ public static class FaultPoints
     {
         ["activation.before-floor"] = "a reader counts at zero, its floor is not read yet (R4)",
         ["autovacuum-before-look"] = "autovacuum is about to look through the databases",
+        ["btree.backward.before-left"] = "a leaf's left link has been followed by a backward scan, the neighbour is not looked at yet (R9)",
         ["btree.delete.half-dead"] = "an index page is half dead, its parent still has it",
+        ["btree.index-only.before-visibility-map"] = "an index-only scan has read a leaf, the visibility map is not looked at yet (R9)",
         ["btree.split.before-parent"] = "an index page is split, the parent does not know the new page",
         ["buffers.after-read"] = "a page has been read from storage, and is not judged yet (R6, R12)",
         ["buffers.before-read"] = "the page's entries are looked up, storage is not read yet (R6)",

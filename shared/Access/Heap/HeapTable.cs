@@ -97,6 +97,7 @@ public sealed partial class HeapTable
     public bool IsVisible(ref Tid tid, Snapshot snapshot, out bool allDead)
     {
         using PinnedPage page = Engine.Buffers.Pin(new BufferTag(Relation.Node, ForkNumber.Main, tid.Block));
+        HeapPruning.PruneIfWorthIt(Engine, Relation, page);
         using SharedLatch latch = page.LatchShared();
         return HotChain.TryFind(Engine, page, ref tid, snapshot, out allDead);
     }

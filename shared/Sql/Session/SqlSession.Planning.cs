@@ -17,6 +17,7 @@ public sealed partial class SqlSession : ITypeInput
 {
     private object? _searchPathVersion;
     private IReadOnlyList<Oid> _searchPath = [];
+    private PlanPaths _disabledPaths;
 
     Datum ITypeInput.Input(Oid type, string text, int typmod) => Types.TypeRegistry.Get(type, _eval.Catalogs).InputText(text, typmod, _eval);
     string ITypeInput.Output(Oid type, Datum value) => Types.TypeRegistry.Get(type, _eval.Catalogs).OutputText(value, _eval);
@@ -152,10 +153,10 @@ public sealed partial class SqlSession : ITypeInput
         });
         Query query = new Analyzer(context).Analyze(tree);
         RowPlan plan = NewPlanner(catalog).Plan(query);
-        return new CachedPlan(query, plan, catalog.Version, _settings.Get("search_path")!, [.. locks], Describe(catalog, query));
+        return new CachedPlan(query, plan, catalog.Version, _settings.Get("search_path")!, _disabledPaths, [.. locks], Describe(catalog, query));
     }
 
-    private Planner NewPlanner(SessionCatalog catalog) => new(catalog, r => _node.Engine.Buffers.BlockCount(r.Node, ForkNumber.Main));
+    private Planner NewPlanner(SessionCatalog catalog) => new(catalog, r => _node.Engine.Buffers.BlockCount(r.Node, ForkNumber.Main), _disabledPaths);
 
     private static RowDescription? Describe(SessionCatalog catalog, Query query)
     {
@@ -234,7 +235,7 @@ public sealed partial class SqlSession : ITypeInput
         }
     }
 
-    private bool Holds(CachedPlan plan, SessionCatalog catalog) => ReferenceEquals(catalog.Version, plan.Version) && plan.SearchPath == _settings.Get("search_path");
+    private bool Holds(CachedPlan plan, SessionCatalog catalog) => ReferenceEquals(catalog.Version, plan.Version) && plan.Disabled == _disabledPaths && plan.SearchPath == _settings.Get("search_path");
 
     private static void Keep(PreparedStatement statement, CachedPlan plan)
     {

@@ -4,6 +4,7 @@ using SharedStorage.Primitives;
 using SharedStorage.Sql.Execute;
 using SharedStorage.Sql.Execute.Spill;
 using SharedStorage.Sql.Functions;
+using SharedStorage.Sql.Plan;
 using SharedStorage.Transactions;
 using SharedStorage.Transactions.Locks;
 
@@ -232,6 +233,15 @@ public sealed partial class SqlSession : IDisposable
             case "search_path":
                 _searchPathVersion = null;
                 break;
+            case "enable_seqscan":
+                SetPath(PlanPaths.SeqScan, value == "on");
+                break;
+            case "enable_indexscan":
+                SetPath(PlanPaths.IndexScan, value == "on");
+                break;
+            case "enable_indexonlyscan":
+                SetPath(PlanPaths.IndexOnlyScan, value == "on");
+                break;
             case "work_mem":
                 _spill.WorkMemory = long.Parse(SessionSettings.InUnit(setting, value), System.Globalization.CultureInfo.InvariantCulture) * 1024;
                 break;
@@ -254,6 +264,8 @@ public sealed partial class SqlSession : IDisposable
             ParameterChanged?.Invoke(setting.Name, value);
         }
     }
+
+    private void SetPath(PlanPaths path, bool enabled) => _disabledPaths = enabled ? _disabledPaths & ~path : _disabledPaths | path;
 
     /// <summary>A setting as SHOW prints it; null when it does not exist.</summary>
     internal string? GetSetting(string name) => name.ToLowerInvariant() switch
