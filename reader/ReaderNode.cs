@@ -30,6 +30,7 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
     private PgServer? _server;
     private SqlNode? _sql;
     private PromotedRole? _promoted;
+    private SnapshotAge? _snapshotAge;
     private volatile ClusterBase _service = new StartingService();
     private int _promoting;
 
@@ -58,6 +59,9 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
         _sql = NodeSql.Create(environment, _engine, () => _server, CheckMayAnswer);
         _sql.AwaitConsistency = new ReadConsistency(_engine, _link, environment.Time, environment.Settings.Lease.Lease).Await;
         _server = new PgServer(_sql, new PgServerOptions { Port = port, MaxConnections = (int)environment.Settings.Number("max_connections") }, Admit, environment.Logs.CreateLogger("sessions"));
+        _snapshotAge = new SnapshotAge(
+            () => _engine.Transactions.Visible, () => _server.Sessions, environment.Settings.Time("sharedstorage.max_snapshot_age"), environment.Time, environment.Logs.CreateLogger("sessions"));
+        _snapshotAge.Begin();
         _service = new ReaderService(Self, PromoteAsync, _engine.Transactions.WaitForVisible, () => _engine.Transactions.Visible);
         _link.Begin();
         _log.LogInformation("{Node} is a reader: port {Port}, control port {ControlPort}", environment.NodeName, _server.Port, _control.Port);
@@ -77,6 +81,7 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
 
     public void Dispose()
     {
+        _snapshotAge?.Dispose();
         _link?.Dispose();
         _tail?.Dispose();
         _control?.Dispose();
@@ -185,6 +190,7 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
     {
         try
         {
+            _snapshotAge!.Dispose();
             _link!.Dispose();
             _tail!.Dispose();
             _readCheck.Link = null;
