@@ -59,6 +59,7 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
         _sql = NodeSql.Create(environment, _engine, () => _server, CheckMayAnswer);
         _sql.AwaitConsistency = new ReadConsistency(_engine, _link, environment.Time, environment.Settings.Lease.Lease).Await;
         _server = new PgServer(_sql, new PgServerOptions { Port = port, MaxConnections = (int)environment.Settings.Number("max_connections") }, Admit, environment.Logs.CreateLogger("sessions"));
+        _engine.Effects.DatabaseDropped = LeaveDatabase;
         _snapshotAge = new SnapshotAge(
             () => _engine.Transactions.Visible, () => _server.Sessions, environment.Settings.Time("sharedstorage.max_snapshot_age"), environment.Time, environment.Logs.CreateLogger("sessions"));
         _snapshotAge.Begin();
@@ -148,6 +149,22 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
         public bool MayOpen(Lsn snapshot) => node._promoting != 0 || node._link!.MayOpen(snapshot);
 
         public void Await() => node.CheckMayAnswer();
+    }
+
+    /// <summary>Sessions of a dropped database that do nothing end; others do with their next snapshot, which has the database no more (I5: its files stay for those they have).</summary>
+    private void LeaveDatabase(Oid database)
+    {
+        foreach (ServedSession session in _server!.Sessions)
+        {
+            if (session.Database == database && !session.IsRunning && session.OldestSnapshot == Lsn.Max)
+            {
+                session.Terminate(new PgException(SqlStates.DatabaseDropped, "terminating connection due to conflict with recovery")
+                {
+                    Detail = "User was connected to a database that must be dropped.",
+                    Fatal = true,
+                });
+            }
+        }
     }
 
     private bool FollowTimeline(TimelineId timeline)

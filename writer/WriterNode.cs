@@ -58,7 +58,7 @@ public sealed class WriterNode(NodeEnvironment environment) : INode
         _role = WriterRole.Open(environment, _engine, _lease, new OpeningMode(
             NewTimeline: !former.ProvenDead && !foreign, clean, foreign, "the former writer is not proven dead", FormerMayWrite: !former.ProvenDead && !foreign));
         SqlNode node = NodeSql.Create(environment, _engine, () => _server, _lease.CheckMayAnswer);
-        NodeSql.OpenForWrites(node, _engine, _role.Log, _role.Oids, _role.CheckpointNow, _role.CutHistory);
+        NodeSql.OpenForWrites(node, _engine, _role.Log, _role.Oids, _role.CheckpointNow, _role.CutHistory, _role.Removals.RemoveFolder);
         _server = new PgServer(node, new PgServerOptions { Port = port, MaxConnections = (int)environment.Settings.Number("max_connections") }, Admit, environment.Logs.CreateLogger("sessions"));
         _service = new WriterService(_role.Channel, Self, _engine.Transactions, _lease);
         _open = true;

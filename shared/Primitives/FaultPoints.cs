@@ -25,6 +25,8 @@ public static class FaultPoints
         ["commit-after-record"] = "the commit record is inserted and not durable",
         ["commit-before-clog"] = "the commit record is durable, its bit in clog is not set (R7)",
         ["commit-before-record"] = "a transaction commits, without a record yet",
+        ["database.copied"] = "all pages of a new database are logged, its row is not committed",
+        ["database.dropped"] = "a database's drop is logged, the removal of its row is not committed",
         ["files.after-unlink"] = "a dropped file is gone, others of its relation may be there (I5)",
         ["files.before-truncate"] = "every leased reader has applied the record, the file is not cut (R1)",
         ["files.before-unlink"] = "every reader has passed the drop, the file is there (I5)",
