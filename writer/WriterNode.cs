@@ -40,7 +40,6 @@ public sealed class WriterNode(NodeEnvironment environment) : INode
         DataDirectoryCheck.CheckNoBackup(data);
         FormerWriter former = WriterClaim.Await(data, environment.Settings.Lease, environment.Time, CancellationToken.None);
         _engine = NodeEngine.Open(environment);
-        DataDirectoryCheck.CheckLeftovers(data, _engine.Control.State == Format.Control.ClusterState.ShutDown);
         _control = new ControlServer(IPAddress.Loopback, (int)environment.Settings.Number("sharedstorage.control_port"), () => _service, environment.Logs);
         ulong epoch = new Epochs(data).Claim(environment.NodeName, former.Epoch);
         int port = (int)environment.Settings.Number("port");

@@ -182,9 +182,9 @@ public sealed partial class HeapTable
 
     private void CheckWritable()
     {
-        if (Relation.Persistence != 'p')
+        if (Relation.Persistence == 't')
         {
-            throw PgException.NotSupported("an unlogged or temporary table");
+            throw PgException.NotSupported("a temporary table");
         }
 
         _ = Engine.WritableWal;

@@ -38,7 +38,7 @@ public abstract class TableScanNode : ExecNode
 
     protected TableScanNode(ExecContext context, int entry, Relation table, IReadOnlyList<short> systemColumns)
     {
-        if (table.Persistence != 'p' && !context.Engine.Buffers.CanWrite)
+        if (table.Persistence != 'p' && context.Engine.Wal is null)
         {
             // The log does not have them, so what is in their files belongs to nobody here.
             throw new PgException(SqlStates.FeatureNotSupported, "cannot access temporary or unlogged relations during recovery");
