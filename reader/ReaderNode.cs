@@ -31,6 +31,7 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
     private PgServer? _server;
     private SqlNode? _sql;
     private PromotedRole? _promoted;
+    private SnapshotAge? _snapshotAge;
     private volatile ClusterBase _service = new StartingService();
     private int _promoting;
 
@@ -59,6 +60,10 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
         _sql = NodeSql.Create(environment, _engine, () => _server, CheckMayAnswer);
         _sql.AwaitConsistency = new ReadConsistency(_engine, _link, environment.Time, environment.Settings.Lease.Lease).Await;
         _server = new PgServer(_sql, new PgServerOptions { Port = port, MaxConnections = (int)environment.Settings.Number("max_connections") }, Admit, environment.Logs.CreateLogger("sessions"));
+        _engine.Effects.DatabaseDropped = LeaveDatabase;
+        _snapshotAge = new SnapshotAge(
+            () => _engine.Transactions.Visible, () => _server.Sessions, environment.Settings.Time("sharedstorage.max_snapshot_age"), environment.Time, environment.Logs.CreateLogger("sessions"));
+        _snapshotAge.Begin();
         _service = new ReaderService(Self, PromoteAsync, _engine.Transactions.WaitForVisible, () => _engine.Transactions.Visible);
         _link.Begin();
         _sizes = new SizeSurvey(_engine, _link, _log);
@@ -80,6 +85,7 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
     public void Dispose()
     {
         _sizes?.Dispose();
+        _snapshotAge?.Dispose();
         _link?.Dispose();
         _tail?.Dispose();
         _control?.Dispose();
@@ -148,6 +154,22 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
         public void Await() => node.CheckMayAnswer();
     }
 
+    /// <summary>Sessions of a dropped database that do nothing end; others do with their next snapshot, which has the database no more (I5: its files stay for those they have).</summary>
+    private void LeaveDatabase(Oid database)
+    {
+        foreach (ServedSession session in _server!.Sessions)
+        {
+            if (session.Database == database && !session.IsRunning && session.OldestSnapshot == Lsn.Max)
+            {
+                session.Terminate(new PgException(SqlStates.DatabaseDropped, "terminating connection due to conflict with recovery")
+                {
+                    Detail = "User was connected to a database that must be dropped.",
+                    Fatal = true,
+                });
+            }
+        }
+    }
+
     private bool FollowTimeline(TimelineId timeline)
     {
         bool followed = false;
@@ -189,6 +211,7 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
         try
         {
             _sizes!.Dispose();
+            _snapshotAge!.Dispose();
             _link!.Dispose();
             _tail!.Dispose();
             _readCheck.Link = null;

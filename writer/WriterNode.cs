@@ -40,7 +40,6 @@ public sealed class WriterNode(NodeEnvironment environment) : INode
         DataDirectoryCheck.CheckNoBackup(data);
         FormerWriter former = WriterClaim.Await(data, environment.Settings.Lease, environment.Time, CancellationToken.None);
         _engine = NodeEngine.Open(environment);
-        DataDirectoryCheck.CheckLeftovers(data, _engine.Control.State == Format.Control.ClusterState.ShutDown);
         _control = new ControlServer(IPAddress.Loopback, (int)environment.Settings.Number("sharedstorage.control_port"), () => _service, environment.Logs);
         ulong epoch = new Epochs(data).Claim(environment.NodeName, former.Epoch);
         int port = (int)environment.Settings.Number("port");
@@ -58,7 +57,7 @@ public sealed class WriterNode(NodeEnvironment environment) : INode
         _role = WriterRole.Open(environment, _engine, _lease, new OpeningMode(
             NewTimeline: !former.ProvenDead && !foreign, clean, foreign, "the former writer is not proven dead", former.Former, FormerMayWrite: !former.ProvenDead && !foreign));
         SqlNode node = NodeSql.Create(environment, _engine, () => _server, _lease.CheckMayAnswer);
-        NodeSql.OpenForWrites(node, _engine, _role.Log, _role.Oids, _role.CheckpointNow, _role.CutHistory);
+        NodeSql.OpenForWrites(node, _engine, _role.Log, _role.Oids, _role.CheckpointNow, _role.CutHistory, _role.Removals.RemoveFolder);
         _server = new PgServer(node, new PgServerOptions { Port = port, MaxConnections = (int)environment.Settings.Number("max_connections") }, Admit, environment.Logs.CreateLogger("sessions"));
         _service = new WriterService(_role.Channel, Self, _engine.Transactions, _lease, _role.ConfirmFenced);
         _open = true;

@@ -176,6 +176,13 @@ public sealed class WriterRole : IDisposable
         var gate = new FlushGate(() => wal.Flushed, () => lease.IsHeld);
         engine.Pool.SwitchToWriting(new InserterLog(wal), gate);
         engine.Transactions.OpenForWrites(new TransactionLog(wal));
+        if (!mode.CleanStart)
+        {
+            // R16: before a session can read them, which takes the inserting end.
+            int reset = UnloggedReset.Run(engine);
+            log.LogDebug("{Relations} unlogged relations are empty again", reset);
+        }
+
         engine.Storage.Wal = wal;
         if (end.MissingContinuation.IsValid)
         {
@@ -276,6 +283,7 @@ public sealed class WriterRole : IDisposable
             MayWrite = () => lease.IsHeld,
             OnFailure = e => environment.Fail(e.Message),
             OnFlushed = _ => signal.Target?.Invoke(),
+            Unlogged = engine.Storage.Unlogged,
         };
         WalInserter wal = WalInserter.Start(options, new WalStart
         {

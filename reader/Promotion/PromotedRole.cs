@@ -74,7 +74,7 @@ public sealed class PromotedRole : IDisposable
         role = WriterRole.Open(environment, engine, lease, new OpeningMode(NewTimeline: true, CleanStart: false, Foreign: false, $"promotion of {environment.NodeName}", former, FormerMayWrite: !fenced && former?.Process.IsDead() != true));
         var pid = new PostmasterPid(data, pgPort);
         pid.Write("ready");
-        NodeSql.OpenForWrites(sql, engine, role.Log, role.Oids, role.CheckpointNow, role.CutHistory);
+        NodeSql.OpenForWrites(sql, engine, role.Log, role.Oids, role.CheckpointNow, role.CutHistory, role.Removals.RemoveFolder);
         role.StartAutovacuum(sql);
         serve(new WriterService(role.Channel, () => WriterStatus.Of(environment, engine, role, pgPort, controlPort, open: true), engine.Transactions, lease, role.ConfirmFenced));
         var reply = new PromoteReply { Epoch = epoch, Timeline = role.Log.Timeline.Value, SwitchLsn = switchPoint.Value };

@@ -68,6 +68,9 @@ public sealed unsafe partial class BufferPool
     public IEnumerable<(RelFileNode Rel, ForkNumber Fork)> ForksMadeByLog(Oid tablespace, Oid database) =>
         _forks.OfDatabase(tablespace, database).Where(f => IsMadeByLog(f.Rel, f.Fork)).Select(f => (f.Rel, f.Fork));
 
+    /// <summary>The relations whose init fork the log makes, and which it does not drop (R16).</summary>
+    public IEnumerable<RelFileNode> InitForksMadeByLog() => _forks.MadeByLog(ForkNumber.Init).Where(r => !_forks.Get(r, ForkNumber.Main).Dropped.IsValid);
+
     /// <summary>Forgets all pages and files of a database whose folder is gone.</summary>
     public void ForgetDatabase(Oid tablespace, Oid database)
     {

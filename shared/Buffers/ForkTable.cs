@@ -176,6 +176,8 @@ internal sealed class ForkTable(RelationFiles files, IStorageReadCheck? check = 
     public IEnumerable<ForkInfo> OfDatabase(Oid tablespace, Oid database) =>
         _forks.Values.Where(f => f.Rel.Tablespace == tablespace && f.Rel.Database == database);
 
+    public IReadOnlyList<RelFileNode> MadeByLog(ForkNumber fork) => [.. _forks.Values.Where(f => f.Fork == fork && f.MadeByLog).Select(f => f.Rel)];
+
     public IEnumerable<ForkInfo> Emptied() => _forks.Values.Where(f => f.IsEmptied);
 
     public void Cut(Lsn consistent)

@@ -29,6 +29,9 @@ public sealed class CatalogManager : ICommitListener
     public RelationMaps Maps { get; }
     public IComparatorProvider Comparators { get; }
 
+    /// <summary>Told of each unlogged relation that is opened (R16).</summary>
+    public Wal.Inserting.UnloggedRelations? Unlogged { get; init; }
+
     /// <summary>The shared catalogs alone, for login before a database is chosen.</summary>
     public DatabaseCatalog Shared { get; }
 

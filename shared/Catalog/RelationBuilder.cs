@@ -77,7 +77,13 @@ internal static class RelationBuilder
             file = map.Find(row.Oid);
         }
 
-        return new RelFileNode(tablespace, database, file);
+        var node = new RelFileNode(tablespace, database, file);
+        if (row.RelPersistence == 'u')
+        {
+            view.Database.Manager.Unlogged?.Add(node);
+        }
+
+        return node;
     }
 
     public static TupleAttribute MakeAttribute(PgAttribute a) => new()

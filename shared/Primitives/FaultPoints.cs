@@ -9,7 +9,9 @@ public static class FaultPoints
     {
         ["activation.before-floor"] = "a reader counts at zero, its floor is not read yet (R4)",
         ["autovacuum-before-look"] = "autovacuum is about to look through the databases",
+        ["btree.backward.before-left"] = "a leaf's left link has been followed by a backward scan, the neighbour is not looked at yet (R9)",
         ["btree.delete.half-dead"] = "an index page is half dead, its parent still has it",
+        ["btree.index-only.before-visibility-map"] = "an index-only scan has read a leaf, the visibility map is not looked at yet (R9)",
         ["btree.split.before-parent"] = "an index page is split, the parent does not know the new page",
         ["buffers.after-read"] = "a page has been read from storage, and is not judged yet (R6, R12)",
         ["buffers.before-read"] = "the page's entries are looked up, storage is not read yet (R6)",
@@ -23,6 +25,8 @@ public static class FaultPoints
         ["commit-after-record"] = "the commit record is inserted and not durable",
         ["commit-before-clog"] = "the commit record is durable, its bit in clog is not set (R7)",
         ["commit-before-record"] = "a transaction commits, without a record yet",
+        ["database.copied"] = "all pages of a new database are logged, its row is not committed",
+        ["database.dropped"] = "a database's drop is logged, the removal of its row is not committed",
         ["files.after-unlink"] = "a dropped file is gone, others of its relation may be there (I5)",
         ["files.before-truncate"] = "every leased reader has applied the record, the file is not cut (R1)",
         ["files.before-unlink"] = "every reader has passed the drop, the file is there (I5)",

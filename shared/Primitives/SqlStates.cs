@@ -85,7 +85,9 @@ public static class SqlStates
     public const string AdminShutdown = "57P01";
     public const string CrashShutdown = "57P02";
     public const string CannotConnectNow = "57P03";
+    public const string DuplicateDatabase = "42P04";
     public const string DatabaseDropped = "57P04";
+    public const string SnapshotTooOld = "72000";
     public const string SystemError = "58000";
     public const string IoError = "58030";
     public const string UndefinedFile = "58P01";

@@ -15,6 +15,9 @@ public sealed class StorageEngine
     /// <summary>The log's inserting end; null on a reader. Set at promotion, before the node opens for writes.</summary>
     public WalInserter? Wal { get; set; }
 
+    /// <summary>The relations whose changes the log does not carry (R16).</summary>
+    public UnloggedRelations Unlogged { get; } = new();
+
     /// <summary>Gives the next number of the node's counter of object numbers (XLOG_NEXTOID); TOAST values are named by it. Set with <see cref="Wal"/>.</summary>
     public Func<Primitives.Oid>? NewOid { get; set; }
 

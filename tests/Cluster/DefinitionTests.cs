@@ -14,35 +14,97 @@ public sealed class DefinitionTests
     [InlineData("ALTER TABLE pgbench_accounts ALTER COLUMN abalance TYPE bigint")]
     [InlineData("ALTER TABLE pgbench_accounts ADD COLUMN extra float8 DEFAULT random()")]
     [InlineData("REINDEX TABLE pgbench_accounts")]
+    [InlineData("REINDEX INDEX pgbench_accounts_pkey")]
     [InlineData("ALTER TABLE pgbench_accounts DROP CONSTRAINT pgbench_accounts_pkey")]
     [InlineData("ALTER TABLE pgbench_accounts DROP COLUMN filler")]
     [InlineData("TRUNCATE pgbench_accounts")]
     [InlineData("DROP TABLE pgbench_accounts")]
-    public void A_scan_on_a_reader_ends_with_its_snapshot_and_the_statement_does_not_wait_for_it(string statement)
+    public void A_scan_on_a_reader_ends_with_its_snapshot_and_the_statement_does_not_wait_for_it(string statement) => ScanBeside(statement, 100_000);
+
+    [SkippableTheory]
+    [InlineData("DROP INDEX second")]
+    [InlineData("REINDEX INDEX second")]
+    [InlineData("CLUSTER pgbench_accounts USING second")]
+    public void A_scan_on_a_reader_goes_on_when_the_index_that_it_uses_is_dropped_or_rebuilt(string statement) => ScanBeside(
+        statement, 100_000, "ALTER TABLE pgbench_accounts DROP CONSTRAINT pgbench_accounts_pkey", "CREATE INDEX second ON pgbench_accounts (aid)");
+
+    [SkippableTheory]
+    [InlineData("VACUUM pgbench_accounts")]
+    [InlineData("VACUUM (TRUNCATE, FREEZE) pgbench_accounts")]
+    public void A_scan_on_a_reader_goes_on_when_vacuum_cuts_the_table_short(string statement) => ScanBeside(statement, 50_000, "DELETE FROM pgbench_accounts WHERE aid > 50000");
+
+    [SkippableFact]
+    public void A_snapshot_on_a_reader_keeps_the_rows_that_vacuum_would_cut_off()
     {
         Skip.IfNot(StockPostgres.IsInstalled);
         ClusterFixture.Run(1, cluster =>
         {
             cluster.StartAll();
+            ClusterNode writer = cluster.Writer, reader = cluster.Nodes[1];
+            using NpgsqlConnection connection = Open(reader);
+            Command(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ");
+            string before = Scalar(connection, Sum);
+            writer.Psql("DELETE FROM pgbench_accounts WHERE aid > 10000");
+            writer.Psql("VACUUM pgbench_accounts");
+            Assert.Equal("1640", writer.Psql("SELECT relpages FROM pg_class WHERE relname = 'pgbench_accounts'"));
+            reader.CatchUpWith(writer);
+            Assert.Equal(before, Scalar(connection, Sum));
+            Command(connection, "COMMIT");
+            ClusterNode.Await("vacuum to cut the table", () =>
+            {
+                writer.Psql("VACUUM pgbench_accounts");
+                return writer.Psql("SELECT relpages FROM pg_class WHERE relname = 'pgbench_accounts'") == "164";
+            });
+            reader.CatchUpWith(writer);
+            Assert.Equal(writer.Psql(Sum), reader.Psql(Sum));
+            cluster.StopAll();
+        }, null, "autovacuum = off");
+    }
+
+    /// <summary>Three cursors of one snapshot on a reader, by the table, by an index and by an index alone, are in the middle of their scans when the writer runs the statement.</summary>
+    private static void ScanBeside(string statement, int rows, params string[] prepare)
+    {
+        Skip.IfNot(StockPostgres.IsInstalled);
+        ClusterFixture.Run(1, cluster =>
+        {
+            cluster.StartAll();
+            Array.ForEach(prepare, s => cluster.Writer.Psql(s));
             ClusterNode reader = cluster.Nodes[1];
             reader.CatchUpWith(cluster.Writer);
             using NpgsqlConnection connection = Open(reader);
             Command(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ");
             string before = Scalar(connection, Sum);
-            Command(connection, "DECLARE c NO SCROLL CURSOR FOR SELECT aid FROM pgbench_accounts");
-            long fetched = Fetch(connection, 100);
+            long[] fetched = new long[3];
+            for (int i = 0; i < fetched.Length; i++)
+            {
+                (string query, string plan) = i switch
+                {
+                    0 => ("SELECT aid, filler FROM pgbench_accounts", "Seq Scan"),
+                    1 => ("SELECT aid, abalance FROM pgbench_accounts ORDER BY aid", "Index Scan using"),
+                    _ => ("SELECT aid FROM pgbench_accounts ORDER BY aid DESC", "Index Only Scan Backward using"),
+                };
+                Command(connection, $"SET LOCAL enable_seqscan = {(i == 0 ? "on" : "off")}");
+                Assert.Contains(plan, Scalar(connection, "EXPLAIN " + query), StringComparison.Ordinal);
+                Command(connection, $"DECLARE c{i} NO SCROLL CURSOR FOR {query}");
+                fetched[i] = Fetch(connection, i, 100);
+            }
 
             // Answers while the reader's transaction is open: nothing here lets it end first.
+            Command(connection, "SET LOCAL enable_seqscan = on");
             cluster.Writer.Psql(statement);
             cluster.Writer.Psql("CHECKPOINT");
             reader.CatchUpWith(cluster.Writer);
             Assert.Equal(before, Scalar(connection, Sum));
             Assert.Equal("1", Scalar(connection, "SELECT count(*) FROM pgbench_accounts WHERE aid = 4711"));
-            Assert.Equal(100_000, fetched + Fetch(connection, 200_000));
+            for (int i = 0; i < fetched.Length; i++)
+            {
+                Assert.Equal(rows, fetched[i] + Fetch(connection, i, 200_000));
+            }
+
             Command(connection, "COMMIT");
-            (int code, string rows, string error) = reader.TryPsql(Sum);
+            (int code, string after, string error) = reader.TryPsql(Sum);
             (int expectedCode, string expected, string _) = cluster.Writer.TryPsql(Sum);
-            Assert.True((expectedCode, expected) == (code, rows), error);
+            Assert.True((expectedCode, expected) == (code, after), error);
             cluster.StopAll();
         });
     }
@@ -138,9 +200,9 @@ public sealed class DefinitionTests
         return Convert.ToString(command.ExecuteScalar(), System.Globalization.CultureInfo.InvariantCulture)!;
     }
 
-    private static long Fetch(NpgsqlConnection connection, int count)
+    private static long Fetch(NpgsqlConnection connection, int cursor, int count)
     {
-        using var command = new NpgsqlCommand($"FETCH {count} FROM c", connection);
+        using var command = new NpgsqlCommand($"FETCH {count} FROM c{cursor}", connection);
         using NpgsqlDataReader rows = command.ExecuteReader();
         long n = 0;
         while (rows.Read())

@@ -99,8 +99,17 @@ public sealed class ClusterNode(string name, string dataDirectory, string localD
     }
 
     /// <summary>The same, for statements whose failure is an answer; errors come with their SQLSTATE.</summary>
-    public (int ExitCode, string Output, string Error) TryPsql(string sql) => StockPostgres.TryTool(
-        "psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose", "-h", "127.0.0.1", "-p", Text(port), "-U", "postgres", "-d", "postgres", "-c", sql);
+    public (int ExitCode, string Output, string Error) TryPsql(string sql) => TryPsqlIn("postgres", sql);
+
+    /// <summary>Runs SQL in another database.</summary>
+    public string PsqlIn(string database, string sql)
+    {
+        (int code, string output, string error) = TryPsqlIn(database, sql);
+        return code == 0 ? output.TrimEnd('\n') : throw new InvalidOperationException($"{name}, {database}: {sql}\n{error}");
+    }
+
+    public (int ExitCode, string Output, string Error) TryPsqlIn(string database, string sql) => StockPostgres.TryTool(
+        "psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose", "-h", "127.0.0.1", "-p", Text(port), "-U", "postgres", "-d", database, "-c", sql);
 
     /// <summary>Runs pgbench without its own vacuum; its exit code and what it printed.</summary>
     public (int ExitCode, string Output) Pgbench(params string[] arguments)

@@ -96,7 +96,7 @@ internal sealed class AutovacuumWorker(
     private IReadOnlyList<PgClass> Tables()
     {
         using Snapshot snapshot = engine.Transactions.TakeSnapshot();
-        return [.. engine.Catalogs.Database(database.Oid, snapshot).View(snapshot).Scan(SystemCatalogs.Class).Where(c => c.RelKind is 'r' or 'm' or 't' && c.RelPersistence == 'p')];
+        return [.. engine.Catalogs.Database(database.Oid, snapshot).View(snapshot).Scan(SystemCatalogs.Class).Where(c => c.RelKind is 'r' or 'm' or 't' && c.RelPersistence != 't')];
     }
 
     private void Look(SqlSession session, PgClass table, AutovacuumSettings own)

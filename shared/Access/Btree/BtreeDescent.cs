@@ -247,7 +247,9 @@ internal sealed class BtreeDescent(BtreePages pages, BtreeSchema schema)
             uint from = buffer.Block;
             uint left = buffer.Opaque.Prev;
             Lsn version = buffer.Page.Lsn;
-            buffer = pages.Exchange(buffer, left, LatchMode.Shared);
+            buffer.Release();
+            FaultPoint.Hit("btree.backward.before-left");
+            buffer = pages.Get(left, LatchMode.Shared);
             for (int tries = 0; ;)
             {
                 ref BtreeOpaque opaque = ref buffer.Opaque;

@@ -101,6 +101,10 @@ public sealed class BtreeIndex
         new BtreeBuilder(Writer, Inserter.Tuples, tx.XidOrInvalid).Build(sorter, deduplicate: !unique && !anyDead);
     }
 
+    /// <summary>The init fork of an unlogged index (R16): its file is there and empty.</summary>
+    public void BuildInitFork(Transaction tx) =>
+        BtreeInitFork.Write(Engine, tx, Index.Relation.Node, Schema.KeyCount == Schema.ColumnCount && Index.Columns.All(c => c.EqualImage));
+
     /// <summary>The places of rows in the order that the index has (CLUSTER); the index itself is not looked at.</summary>
     public IEnumerable<Tid> Order(IEnumerable<BtreeBuildRow> rows)
     {

@@ -48,6 +48,13 @@ public sealed class BtreeScan : IDisposable
     /// <summary>The row of the current entry.</summary>
     public Tid Tid => _tids[_current];
 
+    /// <summary>The rows of the entries that were taken from the current leaf, and which of them is the current one.</summary>
+    internal ReadOnlySpan<Tid> LeafRows => _tids.AsSpan(0, _count);
+    internal int LeafPosition => _current;
+
+    /// <summary>Counts the leaves that gave entries, so that who keeps something about a leaf knows when it is another's.</summary>
+    internal long LeafNumber { get; private set; }
+
     /// <summary>Goes to the next entry that matches. False: there is none.</summary>
     /// <exception cref="StorageException">The index is damaged.</exception>
     public bool Next()
@@ -76,11 +83,14 @@ public sealed class BtreeScan : IDisposable
     }
 
     /// <summary>The values of the current entry (index-only scans).</summary>
-    public void GetValues(Datum[] values)
+    public void GetValues(Datum[] values) => GetValues(values, _schema.ColumnCount);
+
+    /// <summary>The values of the current entry's first columns. Rows of one posting list share them.</summary>
+    public void GetValues(Datum[] values, int columns)
     {
         var tuple = new IndexTuple(_keys.AsSpan(_places[_current].KeyOffset, _keyBytes - _places[_current].KeyOffset));
-        IndexTupleCodec.Deform(_schema.Desc, tuple.Bytes, _schema.ColumnCount, values);
-        for (int i = 0; i < _schema.ColumnCount; i++)
+        IndexTupleCodec.Deform(_schema.Desc, tuple.Bytes, columns, values);
+        for (int i = 0; i < columns; i++)
         {
             values[i] = IndexValues.Plain(values[i]);
         }
@@ -259,6 +269,7 @@ public sealed class BtreeScan : IDisposable
 
         _more = goesOn && (_backward ? !opaque.IsLeftmost : !opaque.IsRightmost);
         _current = 0;
+        LeafNumber += _count > 0 ? 1 : 0;
         return _count > 0;
     }
 

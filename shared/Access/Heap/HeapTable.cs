@@ -97,6 +97,7 @@ public sealed partial class HeapTable
     public bool IsVisible(ref Tid tid, Snapshot snapshot, out bool allDead)
     {
         using PinnedPage page = Engine.Buffers.Pin(new BufferTag(Relation.Node, ForkNumber.Main, tid.Block));
+        HeapPruning.PruneIfWorthIt(Engine, Relation, page);
         using SharedLatch latch = page.LatchShared();
         return HotChain.TryFind(Engine, page, ref tid, snapshot, out allDead);
     }
@@ -181,9 +182,9 @@ public sealed partial class HeapTable
 
     private void CheckWritable()
     {
-        if (Relation.Persistence != 'p')
+        if (Relation.Persistence == 't')
         {
-            throw PgException.NotSupported("an unlogged or temporary table");
+            throw PgException.NotSupported("a temporary table");
         }
 
         _ = Engine.WritableWal;

@@ -60,6 +60,12 @@ public static class RelationStorage
     private static Lsn Log(StorageEngine engine, RelFileNode node, BlockNumber blocks)
     {
         WalRecordBuilder record = engine.WritableWal.Begin(Xid.Invalid);
+        if (engine.Unlogged.Contains(node))
+        {
+            // R16: the cut is not replayed, but readers' positions and the pages' LSNs go on.
+            return engine.WritableWal.Insert(record, Rmgr.Xlog, XlogOp.Noop);
+        }
+
         new StorageTruncateRecord(blocks.Value, node, StorageTruncateFlags.All).Write(record);
         return engine.WritableWal.Insert(record, Rmgr.Storage, StorageOp.Truncate | SpecialRelUpdate);
     }

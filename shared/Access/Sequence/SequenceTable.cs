@@ -32,6 +32,16 @@ public sealed class SequenceTable(StorageEngine engine, Relation relation)
     /// <summary>The page of a new sequence, whose file is empty.</summary>
     public void Create(Transaction tx, long value, bool called)
     {
+        Create(tx, ForkNumber.Main, value, called);
+        if (relation.Persistence == 'u')
+        {
+            // R16: what it is after a crash.
+            Create(tx, ForkNumber.Init, value, called);
+        }
+    }
+
+    private void Create(Transaction tx, ForkNumber fork, long value, bool called)
+    {
         Span<Datum> values = [Datum.FromInt64(value), Datum.FromInt64(0), Datum.FromBool(called)];
         byte[] row = HeapTupleCodec.Form(relation.Desc, values);
         ref HeapTupleHeader header = ref HeapTupleCodec.Header(row);
@@ -40,7 +50,7 @@ public sealed class SequenceTable(StorageEngine engine, Relation relation)
         header.InfoMask |= HeapInfoMask.XminFrozen | HeapInfoMask.XmaxInvalid;
         header.Ctid = new Tid(new BlockNumber(0), 1);
         Xid xid = tx.Xid;
-        PinnedPage page = engine.Buffers.PinNew(relation.Node, ForkNumber.Main);
+        PinnedPage page = engine.Buffers.PinNew(relation.Node, fork);
         try
         {
             using Invariant.CriticalSection critical = Invariant.EnterCritical();

@@ -49,6 +49,11 @@ public sealed partial class CatalogWriter
     public Oid AddForeignKey(NewForeignKey key)
     {
         (PgClass table, _) = CheckNewConstraint(key.Table, key.Name);
+        if (table.RelPersistence == 'p' && View.ClassById(key.ReferencedTable)!.RelPersistence != 'p')
+        {
+            throw new PgException(SqlStates.InvalidTableDefinition, "constraints on permanent tables may reference only permanent tables");
+        }
+
         Oid id = InsertConstraint(new PgConstraint
         {
             ConName = key.Name,

@@ -43,7 +43,7 @@ public sealed partial class CatalogWriter
         Oid tablespace = index.Tablespace == _database.Tablespace ? Oid.Invalid : index.Tablespace;
         Oid id = NewFileNumber(tablespace);
         LockNew(id);
-        CreateFile(tablespace, id);
+        CreateFile(tablespace, id, table.RelPersistence);
         Insert(SystemCatalogs.Class, new PgClass
         {
             Oid = id,
@@ -190,14 +190,27 @@ public sealed partial class CatalogWriter
     {
         IndexInfo index = View.GetIndex(id);
         Relation table = View.GetRelation(index.TableId);
+        WriteInitFork(index);
         double rows = IndexBuild.Run(_engine, _tx, table, index, expressions);
         UpdateIndexStatistics(table.Id, isIndex: false, rows);
         UpdateIndexStatistics(id, isIndex: true, rows);
         NextCommand();
     }
 
-    private void BuildEmptyIndex(IndexInfo index) =>
+    private void BuildEmptyIndex(IndexInfo index)
+    {
+        WriteInitFork(index);
         new BtreeIndex(_engine, index).Build(_tx, [], index.IsUnique, index.Relation.Name);
+    }
+
+    /// <summary>R16: what the index is after a crash.</summary>
+    private void WriteInitFork(IndexInfo index)
+    {
+        if (index.Relation.Persistence == 'u')
+        {
+            new BtreeIndex(_engine, index).BuildInitFork(_tx);
+        }
+    }
 
     /// <summary>index_update_stats: in place, as others may do the same at once.</summary>
     private void UpdateIndexStatistics(Oid relation, bool isIndex, double rows)

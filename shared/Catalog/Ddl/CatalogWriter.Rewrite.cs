@@ -78,7 +78,7 @@ public sealed partial class CatalogWriter
         PgClass row = View.ClassById(table)!;
         string name = string.Create(CultureInfo.InvariantCulture, $"pg_temp_{table.Value}");
         PgAttribute[] columns = [.. View.GetAttributes(table).Select(a => a with { AttHasDef = false, AttHasMissing = false, AttMissingVal = null, AttStatTarget = -1, AttAcl = null, AttOptions = null })];
-        Oid transient = CreateRelation(name, row.RelNamespace, row.RelTablespace, 'r', columns, row.RelOptions, withType: true, row.RelOwner);
+        Oid transient = CreateRelation(name, row.RelNamespace, row.RelTablespace, 'r', columns, row.RelOptions, withType: true, row.RelOwner, row.RelPersistence);
         NextCommand();
         if (row.RelToastRelId.IsValid)
         {

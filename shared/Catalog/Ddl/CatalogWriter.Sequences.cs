@@ -10,7 +10,7 @@ public sealed partial class CatalogWriter
 {
     /// <summary>Makes a sequence; seen after return.</summary>
     /// <exception cref="PgException">42P07.</exception>
-    public Oid CreateSequence(string name, Oid schema, PgSequence parameters)
+    public Oid CreateSequence(string name, Oid schema, PgSequence parameters, char persistence = 'p')
     {
         CheckNewRelationName(name, schema);
         PgType int8 = View.GetTypeRow(new Oid(PgTypes.Int8)), boolean = View.GetTypeRow(new Oid(PgTypes.Bool));
@@ -20,7 +20,7 @@ public sealed partial class CatalogWriter
             AttributeRows.OfType(int8, "log_cnt", 2) with { AttNotNull = true },
             AttributeRows.OfType(boolean, "is_called", 3) with { AttNotNull = true },
         ];
-        Oid id = CreateRelation(name, schema, Oid.Invalid, 'S', columns, null, withType: false, CurrentUser);
+        Oid id = CreateRelation(name, schema, Oid.Invalid, 'S', columns, null, withType: false, CurrentUser, persistence);
         NextCommand();
         new SequenceTable(_engine, View.GetRelation(id)).Create(_tx, parameters.SeqStart, called: false);
         Insert(SystemCatalogs.Sequence, parameters with { SeqRelId = id });

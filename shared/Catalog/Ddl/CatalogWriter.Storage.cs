@@ -33,19 +33,28 @@ public sealed partial class CatalogWriter
     /// <summary>
     /// Makes an empty main fork. The record comes after the file, as redo of an existing file is harmless; an abort removes it (I5 lets it go).
     /// </summary>
-    private RelFileNode CreateFile(Oid tablespace, Oid number)
+    private RelFileNode CreateFile(Oid tablespace, Oid number, char persistence)
     {
         RelFileNode node = NodeOf(tablespace, number);
 
         // An xid first: only the transaction's end record can remove the file again.
         Xid xid = _tx.Xid;
+        ForkNumber logged = ForkNumber.Main;
+        if (persistence == 'u')
+        {
+            // R16: the fork that the relation is reset to comes first: what has a main fork and none of these would not be reset. Of the two it alone is in the log.
+            _engine.Unlogged.Add(node);
+            logged = ForkNumber.Init;
+            _engine.Files.Create(node, ForkNumber.Init, mayExist: false);
+        }
+
         _engine.Files.Create(node, ForkNumber.Main, mayExist: false);
         _tx.DropFilesAtAbort(node);
         Span<byte> body = stackalloc byte[RelFileNode.Size + sizeof(int)];
         BinaryPrimitives.WriteUInt32LittleEndian(body, node.Tablespace.Value);
         BinaryPrimitives.WriteUInt32LittleEndian(body[4..], node.Database.Value);
         BinaryPrimitives.WriteUInt32LittleEndian(body[8..], node.Relation.Value);
-        BinaryPrimitives.WriteInt32LittleEndian(body[12..], (int)ForkNumber.Main);
+        BinaryPrimitives.WriteInt32LittleEndian(body[12..], (int)logged);
         WalInserter wal = _engine.WritableWal;
         wal.Insert(wal.Begin(xid).AddData(body), Rmgr.Storage, SmgrCreate);
         return node;
@@ -95,7 +104,7 @@ public sealed partial class CatalogWriter
         }
 
         Oid number = NewFileNumber(row.RelTablespace);
-        CreateFile(row.RelTablespace, number);
+        CreateFile(row.RelTablespace, number, row.RelPersistence);
         _tx.DropFilesAtCommit(RelationBuilder.NodeOf(View, row));
         bool hasXids = row.RelKind is 'r' or 't' or 'm';
         Update(SystemCatalogs.Class, tid, row, row with

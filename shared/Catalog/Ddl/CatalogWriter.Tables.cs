@@ -18,7 +18,7 @@ public sealed partial class CatalogWriter
     {
         CheckNewRelationName(table.Name, table.Namespace);
         CheckColumns(table.Columns);
-        Oid id = CreateRelation(table.Name, table.Namespace, table.Tablespace, 'r', MakeColumns(table.Columns), table.Options, withType: true, CurrentUser);
+        Oid id = CreateRelation(table.Name, table.Namespace, table.Tablespace, 'r', MakeColumns(table.Columns), table.Options, withType: true, CurrentUser, table.Persistence);
         NextCommand();
         for (int i = 0; i < table.Columns.Count; i++)
         {
@@ -59,7 +59,7 @@ public sealed partial class CatalogWriter
         ObjectNames.Choose(name1, name2, label, n => View.ClassByName(n, schema) is not null);
 
     /// <summary>A relation of any kind with its file, row type, pg_class and pg_attribute rows and dependencies (heap_create_with_catalog).</summary>
-    internal Oid CreateRelation(string name, Oid schema, Oid tablespace, char kind, PgAttribute[] columns, string[]? options, bool withType, Oid owner)
+    internal Oid CreateRelation(string name, Oid schema, Oid tablespace, char kind, PgAttribute[] columns, string[]? options, bool withType, Oid owner, char persistence = 'p')
     {
         if (tablespace == _database.Tablespace)
         {
@@ -72,7 +72,7 @@ public sealed partial class CatalogWriter
         LockNew(id);
         if (hasFile)
         {
-            CreateFile(tablespace, id);
+            CreateFile(tablespace, id, persistence);
         }
 
         Oid type = withType ? CreateRowType(name, schema, id, owner) : Oid.Invalid;
@@ -89,7 +89,7 @@ public sealed partial class CatalogWriter
             RelTablespace = tablespace,
             RelPages = kind == 'S' ? 1 : 0,
             RelTuples = kind == 'S' ? 1 : -1,
-            RelPersistence = 'p',
+            RelPersistence = persistence,
             RelKind = kind,
             RelNAtts = (short)columns.Length,
             RelIsPopulated = true,
@@ -123,7 +123,7 @@ public sealed partial class CatalogWriter
         string name = string.Create(CultureInfo.InvariantCulture, $"pg_toast_{table.Value}");
         var schema = new Oid(PgOids.ToastNamespace);
         PgAttribute[] columns = [.. ToastTables.Desc.Attributes.ToArray().Select(AttributeRows.FromDescription)];
-        Oid toast = CreateRelation(name, schema, row.RelTablespace, 't', columns, options, withType: false, row.RelOwner);
+        Oid toast = CreateRelation(name, schema, row.RelTablespace, 't', columns, options, withType: false, row.RelOwner, row.RelPersistence);
         NextCommand();
         Oid index = CreateIndexRows(new NewIndex
         {

@@ -32,6 +32,9 @@ public sealed record NewTable
 {
     public required string Name { get; init; }
     public required Oid Namespace { get; init; }
+
+    /// <summary>p permanent, u unlogged.</summary>
+    public char Persistence { get; init; } = 'p';
     public required IReadOnlyList<NewColumn> Columns { get; init; }
 
     /// <summary>0 is the database's own.</summary>

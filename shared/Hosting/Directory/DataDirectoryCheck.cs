@@ -95,21 +95,6 @@ public static partial class DataDirectoryCheck
         }
     }
 
-    /// <summary>
-    /// Refuses what an unclean stop of stock PostgreSQL may leave and this server does not do yet: unlogged relations must be reset (R16).
-    /// </summary>
-    public static void CheckLeftovers(string dataDirectory, bool cleanlyStopped)
-    {
-        string databases = Path.Combine(dataDirectory, "base");
-        if (!cleanlyStopped && System.IO.Directory.EnumerateDirectories(databases).SelectMany(d => System.IO.Directory.EnumerateFiles(d, "*_init")).Any())
-        {
-            throw new PgException(SqlStates.FeatureNotSupported, "resetting unlogged relations after an unclean stop is not supported yet")
-            {
-                Hint = "Start and stop PostgreSQL 15 on the directory once: it resets them.",
-            };
-        }
-    }
-
     private static void CheckVersion(string dataDirectory)
     {
         string path = Path.Combine(dataDirectory, "PG_VERSION");

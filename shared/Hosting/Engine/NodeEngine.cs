@@ -72,7 +72,7 @@ public sealed class NodeEngine : IDisposable
             NewestCommitTimestamp = start.NewestCommitTsXid,
         });
         Storage = new StorageEngine { Files = Files, Buffers = Pool, Transactions = Transactions, Locks = Locks };
-        Catalogs = new CatalogManager(new EngineCatalogReader(Storage), new RelationMaps(data), new SqlComparators(), start.Redo);
+        Catalogs = new CatalogManager(new EngineCatalogReader(Storage), new RelationMaps(data), new SqlComparators(), start.Redo) { Unlogged = Storage.Unlogged };
         Transactions.Listener = new CatalogInvalidator(Catalogs);
         Effects = new ReplayEffects(Pool)
         {

@@ -23,6 +23,7 @@ public static class NodeSql
         CurrentLsn = () => engine.Storage.Wal?.Inserted ?? engine.Applied.Value,
         FlushedLsn = () => engine.Storage.Wal?.Flushed ?? engine.Applied.Value,
         CancelSession = id => server()?.CancelSession(id) ?? false,
+        TerminateSession = (id, reason) => server()?.TerminateSession(id, reason) ?? false,
         CheckMayAnswer = checkMayAnswer,
         DataDirectory = environment.DataDirectory,
         Port = (int)environment.Settings.Number("port"),
@@ -32,12 +33,13 @@ public static class NodeSql
     };
 
     /// <summary>The node has become the writer: sessions may change data from now on.</summary>
-    public static void OpenForWrites(SqlNode node, NodeEngine engine, WalInserter wal, OidCounter oids, Action checkpoint, Action vacuumFinished)
+    public static void OpenForWrites(SqlNode node, NodeEngine engine, WalInserter wal, OidCounter oids, Action checkpoint, Action vacuumFinished, Action<Oid, Oid, Lsn> removeDatabaseFolder)
     {
         engine.Storage.NewOid = () => oids.Next(wal);
         node.Oids = oids;
         node.Checkpoint = checkpoint;
         node.AwaitConsistency = null;
         node.VacuumFinished = vacuumFinished;
+        node.RemoveDatabaseFolder = removeDatabaseFolder;
     }
 }

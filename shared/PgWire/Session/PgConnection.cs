@@ -53,13 +53,18 @@ internal sealed class PgConnection
     public void Cancel() => _session?.Cancel();
 
     /// <summary>From any thread: the running query ends with the reason; a session that waits for its client is woken by the end of its input.</summary>
-    public void Terminate(PgException reason)
+    public void Terminate(PgException reason) => End(reason, SocketShutdown.Receive);
+
+    /// <summary>The same where the session may wait for its client to read: that wait ends too.</summary>
+    public void Disconnect(PgException reason) => End(reason, SocketShutdown.Both);
+
+    private void End(PgException reason, SocketShutdown how)
     {
         _terminate ??= reason;
         _session?.Terminate(reason);
         try
         {
-            _socket.Shutdown(SocketShutdown.Receive);
+            _socket.Shutdown(how);
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {

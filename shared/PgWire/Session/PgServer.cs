@@ -63,6 +63,14 @@ public sealed class PgServer : IDisposable
         return found;
     }
 
+    /// <summary>Ends the session with this process number with a FATAL error; false when there is none.</summary>
+    public bool TerminateSession(int processId, PgException reason)
+    {
+        bool found = _connections.TryGetValue(processId, out PgConnection? connection);
+        connection?.Terminate(reason);
+        return found;
+    }
+
     /// <summary>The sessions that there are, for who has to make room for replay.</summary>
     public IEnumerable<ServedSession> Sessions =>
         _connections.Values.Where(static c => c.Session is not null).Select(static c => new ServedSession(c));
@@ -184,4 +192,7 @@ public readonly struct ServedSession
 
     /// <summary>The session ends with the FATAL error, whether a statement runs or not.</summary>
     public void Terminate(PgException reason) => _connection.Terminate(reason);
+
+    /// <summary>The same for a session that cannot tell its client, who does not read: the connection is shut down.</summary>
+    public void Disconnect(PgException reason) => _connection.Disconnect(reason);
 }

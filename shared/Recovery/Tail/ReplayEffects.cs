@@ -61,6 +61,9 @@ public sealed class ReplayEffects(BufferPool pool)
     /// <summary>Called by the tail for each database copied by file, as of its record: for a node that does not share the storage of who wrote the log. Null on one that does.</summary>
     public Action<DatabaseCopyRecord>? DatabaseCopied { get; set; }
 
+    /// <summary>Called by the tail for each database that is dropped, as of its record.</summary>
+    public Action<Oid>? DatabaseDropped { get; set; }
+
     /// <summary>Relation map files as the log has them last, by database and tablespace; they go to storage when this node becomes the writer (R7).</summary>
     public IReadOnlyDictionary<(Oid Database, Oid Tablespace), byte[]> MapsToWrite => _mapsChanged;
 
@@ -232,6 +235,8 @@ public sealed class ReplayEffects(BufferPool pool)
                     _mapsChanged.Remove((dropped.Database, tablespace));
                     pool.NoteDatabaseDropped(tablespace, dropped.Database, record.Start);
                 }
+
+                DatabaseDropped?.Invoke(dropped.Database);
 
                 break;
             case DatabaseOp.CreateFileCopy:

@@ -14,9 +14,9 @@ internal sealed partial class CommandRunner
 {
     private string CreateSequence(Pg.CreateSeqStmt s)
     {
-        if (s.Sequence.Relpersistence is "t" or "u")
+        if (s.Sequence.Relpersistence == "t")
         {
-            throw PgException.NotSupported(s.Sequence.Relpersistence == "t" ? "a temporary sequence" : "an unlogged sequence");
+            throw PgException.NotSupported("a temporary sequence");
         }
 
         Session.ChangeCatalogs(writer =>
@@ -30,7 +30,7 @@ internal sealed partial class CommandRunner
             }
 
             Pg.DefElem[] options = [.. s.Options.Select(o => o.DefElem)];
-            Oid id = writer.CreateSequence(s.Sequence.Relname, schema.Oid, SequenceParameters(catalog, options));
+            Oid id = writer.CreateSequence(s.Sequence.Relname, schema.Oid, SequenceParameters(catalog, options), Persistence(s.Sequence));
             if (options.FirstOrDefault(o => o.Defname == "owned_by") is { } owner)
             {
                 OwnSequence(writer, id, schema, [.. owner.Arg.List.Items.Select(Text)]);
@@ -40,6 +40,9 @@ internal sealed partial class CommandRunner
         });
         return "CREATE SEQUENCE";
     }
+
+    /// <summary>pg_class.relpersistence of what a statement makes.</summary>
+    private static char Persistence(Pg.RangeVar relation) => relation.Relpersistence == "u" ? 'u' : 'p';
 
     private void OwnSequence(CatalogWriter writer, Oid sequence, PgNamespace schema, string[] owner)
     {
@@ -143,8 +146,9 @@ internal sealed partial class CommandRunner
     /// Makes the sequences of a table's serial columns, before the table itself, and writes the columns as PostgreSQL reads them: an integer, not null, with nextval as its default.
     /// </summary>
     /// <returns>Each sequence with its column's name, to be owned by it.</returns>
-    private List<(Oid Sequence, string Column)> MakeSerials(CatalogWriter writer, PgNamespace schema, string table, IEnumerable<Pg.ColumnDef> columns)
+    private List<(Oid Sequence, string Column)> MakeSerials(CatalogWriter writer, PgNamespace schema, Pg.RangeVar relation, IEnumerable<Pg.ColumnDef> columns)
     {
+        string table = relation.Relname;
         var made = new List<(Oid, string)>();
         foreach (Pg.ColumnDef column in columns)
         {
@@ -160,7 +164,7 @@ internal sealed partial class CommandRunner
 
             string name = writer.ChooseRelationName(table, column.Colname, "seq", schema.Oid);
             var asType = new Pg.DefElem { Defname = "as", Arg = new Pg.Node { TypeName = IntegerName(type) } };
-            Oid sequence = writer.CreateSequence(name, schema.Oid, SequenceParameters(Session.Refresh(writer), [asType]));
+            Oid sequence = writer.CreateSequence(name, schema.Oid, SequenceParameters(Session.Refresh(writer), [asType]), Persistence(relation));
             made.Add((sequence, column.Colname));
             column.TypeName = IntegerName(type);
             column.IsNotNull = true;

@@ -31,7 +31,7 @@ internal sealed partial class CommandRunner
 
             // A plan of the statement may run again: what is written into it is written into a copy.
             s = s.Clone();
-            List<(Oid Sequence, string Column)> serials = MakeSerials(writer, schema, name, s.TableElts.Where(e => e.NodeCase == Pg.Node.NodeOneofCase.ColumnDef).Select(e => e.ColumnDef));
+            List<(Oid Sequence, string Column)> serials = MakeSerials(writer, schema, s.Relation, s.TableElts.Where(e => e.NodeCase == Pg.Node.NodeOneofCase.ColumnDef).Select(e => e.ColumnDef));
             if (serials.Count > 0)
             {
                 catalog = Session.Refresh(writer);
@@ -61,6 +61,7 @@ internal sealed partial class CommandRunner
             {
                 Name = name,
                 Namespace = schema.Oid,
+                Persistence = Persistence(s.Relation),
                 Columns = columns,
                 Tablespace = Tablespace(writer.View, s.Tablespacename),
                 Options = RelationOptions(s.Options, false),
@@ -85,7 +86,7 @@ internal sealed partial class CommandRunner
         }
 
         string? what = s.InhRelations.Count > 0 ? "INHERITS" : s.OfTypename is not null ? "CREATE TABLE OF"
-            : s.Relation.Relpersistence == "t" ? "a temporary table" : s.Relation.Relpersistence == "u" ? "an unlogged table"
+            : s.Relation.Relpersistence == "t" ? "a temporary table"
             : s.AccessMethod.Length > 0 && s.AccessMethod != "heap" ? $"access method \"{s.AccessMethod}\"" : null;
         if (what is not null)
         {

@@ -126,7 +126,7 @@ internal sealed partial class CommandRunner
         {
             foreach (PgClass row in catalog.View.Scan(SystemCatalogs.Class))
             {
-                if (row.RelKind is 'r' or 'm' && row.RelPersistence == 'p')
+                if (row.RelKind is 'r' or 'm' && row.RelPersistence != 't')
                 {
                     result.Add((row, []));
                 }

@@ -44,6 +44,8 @@ internal sealed partial class CommandRunner(SqlSession session, SourceText sourc
             Pg.Node.NodeOneofCase.VacuumStmt => Vacuum(tree.VacuumStmt),
             Pg.Node.NodeOneofCase.ReindexStmt => Reindex(tree.ReindexStmt),
             Pg.Node.NodeOneofCase.ClusterStmt => Cluster(tree.ClusterStmt),
+            Pg.Node.NodeOneofCase.CreatedbStmt => CreateDatabase(tree.CreatedbStmt),
+            Pg.Node.NodeOneofCase.DropdbStmt => DropDatabase(tree.DropdbStmt),
             _ => throw PgException.NotSupported(tag),
         };
     }

@@ -28,6 +28,16 @@ public abstract class RowPlan : PlanNode
     public abstract RowNode BuildRows(PlanBuilder b);
 }
 
+/// <summary>Paths that enable_seqscan, enable_indexscan and enable_indexonlyscan switch off.</summary>
+[Flags]
+public enum PlanPaths
+{
+    None = 0,
+    SeqScan = 1,
+    IndexScan = 2,
+    IndexOnlyScan = 4,
+}
+
 /// <summary>PostgreSQL's cost parameters, its defaults.</summary>
 internal static class Costs
 {

@@ -8,7 +8,7 @@ namespace SharedStorage.Sql.Plan;
 /// Makes plans: access paths by indexes, order and method of joins by cost (join order by dynamic programming over left-deep trees), then grouping,
 /// distinct, order, limit. Follows the shape of PostgreSQL's planner.c, with its cost units.
 /// </summary>
-public sealed partial class Planner(ISqlCatalog catalog, Func<Access.Relation, uint> blockCount)
+public sealed partial class Planner(ISqlCatalog catalog, Func<Access.Relation, uint> blockCount, PlanPaths disabled = PlanPaths.None)
 {
     /// <summary>A SELECT's plan. Its first columns are the result; more of them may follow (sort keys).</summary>
     public RowPlan PlanSelect(Query query)
@@ -56,6 +56,7 @@ public sealed partial class Planner(ISqlCatalog catalog, Func<Access.Relation, u
     }
 
     internal ISqlCatalog Catalog => catalog;
+    internal PlanPaths Disabled => disabled;
     internal uint BlockCount(Access.Relation table) => blockCount(table);
     internal static double SortCost(double rows) => rows * Math.Log2(Math.Max(rows, 2)) * 2 * Costs.Operator;
 

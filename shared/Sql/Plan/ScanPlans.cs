@@ -31,10 +31,16 @@ internal sealed class SeqScanPlan(ScanTarget target, IReadOnlyList<Expr> filter)
 /// <summary>A bound of an index column: "column strategy value".</summary>
 internal sealed record BoundPlan(int Column, BtreeStrategy Strategy, Expr? Value, Comparison<Datum>? Compare);
 
-internal sealed class IndexScanPlan(ScanTarget target, IndexInfo index, bool backward, IReadOnlyList<BoundPlan> bounds, IReadOnlyList<Expr> filter) : PlanNode
+/// <param name="target">The table.</param>
+/// <param name="index">The index.</param>
+/// <param name="only">All columns that are used are in the index: an index-only scan.</param>
+/// <param name="backward">Against the index's order.</param>
+/// <param name="bounds">Conditions that bound the scan.</param>
+/// <param name="filter">Conditions that are tested on each row.</param>
+internal sealed class IndexScanPlan(ScanTarget target, IndexInfo index, bool only, bool backward, IReadOnlyList<BoundPlan> bounds, IReadOnlyList<Expr> filter) : PlanNode
 {
     public IndexInfo Index { get; } = index;
-    public override string Title => $"Index Scan {(backward ? "Backward " : "")}using {Index.Relation.Name} on {target.Title}";
+    public override string Title => $"Index {(only ? "Only " : "")}Scan {(backward ? "Backward " : "")}using {Index.Relation.Name} on {target.Title}";
 
     public override IEnumerable<string> Details
     {
@@ -54,7 +60,9 @@ internal sealed class IndexScanPlan(ScanTarget target, IndexInfo index, bool bac
 
     public override ExecNode Build(PlanBuilder b)
     {
-        var node = new IndexScanNode(b.Context, target.Number, target.Entry.Relation!, Index, backward, target.SystemColumns);
+        BtreeScanNode node = only
+            ? new IndexOnlyScanNode(b.Context, target.Number, target.Entry.Relation!, Index, backward, target.Wanted)
+            : new IndexScanNode(b.Context, target.Number, target.Entry.Relation!, Index, backward, target.SystemColumns);
         Env outside = b.NewEnv();
         node.Bounds = [.. bounds.Select(x => new IndexBound(x.Column, x.Strategy, x.Value is null ? null : b.Compiler.Compile(x.Value, outside), x.Compare))];
         node.Filter = b.Compiler.CompileAnd(filter, b.EnvOf(node));

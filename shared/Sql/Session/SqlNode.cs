@@ -31,6 +31,15 @@ public sealed class SqlNode
     /// <summary>Cancels the query of another session by its process number (pg_cancel_backend); false when there is none.</summary>
     public Func<int, bool>? CancelSession { get; init; }
 
+    /// <summary>Ends a client's session by its process number with a FATAL error; false when there is none of that number.</summary>
+    public Func<int, PgException, bool>? TerminateSession { get; init; }
+
+    /// <summary>On the writer: a database's folder (tablespace, database) goes once every reader has passed the position (I5). Null on a reader.</summary>
+    public Action<Oid, Oid, Lsn>? RemoveDatabaseFolder { get; set; }
+
+    /// <summary>The sessions that there are, autovacuum's included.</summary>
+    public OpenSessions Sessions { get; } = new();
+
     /// <summary>
     /// Called before a statement's snapshot when sharedstorage.read_consistency is not "eventual": waits until the node has applied enough, or fails. Null on a node that
     /// is the writer: whatever was committed is visible there.

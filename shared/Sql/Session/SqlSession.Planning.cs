@@ -17,6 +17,8 @@ public sealed partial class SqlSession : ITypeInput
 {
     private object? _searchPathVersion;
     private IReadOnlyList<Oid> _searchPath = [];
+    private PlanPaths _disabledPaths;
+    private object? _databaseSeenAt;
 
     Datum ITypeInput.Input(Oid type, string text, int typmod) => Types.TypeRegistry.Get(type, _eval.Catalogs).InputText(text, typmod, _eval);
     string ITypeInput.Output(Oid type, Datum value) => Types.TypeRegistry.Get(type, _eval.Catalogs).OutputText(value, _eval);
@@ -152,10 +154,10 @@ public sealed partial class SqlSession : ITypeInput
         });
         Query query = new Analyzer(context).Analyze(tree);
         RowPlan plan = NewPlanner(catalog).Plan(query);
-        return new CachedPlan(query, plan, catalog.Version, _settings.Get("search_path")!, [.. locks], Describe(catalog, query));
+        return new CachedPlan(query, plan, catalog.Version, _settings.Get("search_path")!, _disabledPaths, [.. locks], Describe(catalog, query));
     }
 
-    private Planner NewPlanner(SessionCatalog catalog) => new(catalog, r => _node.Engine.Buffers.BlockCount(r.Node, ForkNumber.Main));
+    private Planner NewPlanner(SessionCatalog catalog) => new(catalog, r => _node.Engine.Buffers.BlockCount(r.Node, ForkNumber.Main), _disabledPaths);
 
     private static RowDescription? Describe(SessionCatalog catalog, Query query)
     {
@@ -216,6 +218,7 @@ public sealed partial class SqlSession : ITypeInput
         try
         {
             SessionCatalog catalog = CatalogAt(snapshot);
+            RequireDatabase(catalog);
             if (statement.Plan is not { } cached || !Holds(cached, catalog))
             {
                 Keep(statement, With(catalog, c => MakePlan(c, statement.Raw!.Tree, statement.Raw.Source, [.. statement.ParameterTypes], false)));
@@ -234,7 +237,27 @@ public sealed partial class SqlSession : ITypeInput
         }
     }
 
-    private bool Holds(CachedPlan plan, SessionCatalog catalog) => ReferenceEquals(catalog.Version, plan.Version) && plan.SearchPath == _settings.Get("search_path");
+    /// <summary>On a reader a drop of the session's database neither waits for it nor ends what it does: it ends with the first snapshot that has the database no more.</summary>
+    private void RequireDatabase(SessionCatalog catalog)
+    {
+        if (ReferenceEquals(_databaseSeenAt, catalog.Version))
+        {
+            return;
+        }
+
+        if (catalog.Database(_databaseRow.Oid) is null)
+        {
+            throw new PgException(SqlStates.DatabaseDropped, "terminating connection due to conflict with recovery")
+            {
+                Detail = "User was connected to a database that must be dropped.",
+                Fatal = true,
+            };
+        }
+
+        _databaseSeenAt = catalog.Version;
+    }
+
+    private bool Holds(CachedPlan plan, SessionCatalog catalog) => ReferenceEquals(catalog.Version, plan.Version) && plan.Disabled == _disabledPaths && plan.SearchPath == _settings.Get("search_path");
 
     private static void Keep(PreparedStatement statement, CachedPlan plan)
     {

@@ -4,6 +4,7 @@ using SharedStorage.Primitives;
 using SharedStorage.Sql.Execute;
 using SharedStorage.Sql.Execute.Spill;
 using SharedStorage.Sql.Functions;
+using SharedStorage.Sql.Plan;
 using SharedStorage.Transactions;
 using SharedStorage.Transactions.Locks;
 
@@ -50,12 +51,18 @@ public sealed partial class SqlSession : IDisposable
                 throw new PgException(SqlStates.ObjectNotInPrerequisiteState, $"database \"{startup.Database}\" is not currently accepting connections") { Fatal = true };
             }
 
+            _databaseRow = EnterDatabase(tx, _databaseRow);
             _database = node.Catalogs.Database(_databaseRow.Oid, snapshot);
             _info = new SessionInfo(this);
             _eval = new EvalContext(_info, new CatalogFunctions(this));
             _settings.Changed = OnSettingChanged;
             _settings.Check = CheckSetting;
             LoadSettings(_database.View(snapshot));
+        }
+        catch
+        {
+            node.Sessions.Remove(this);
+            throw;
         }
         finally
         {
@@ -117,9 +124,41 @@ public sealed partial class SqlSession : IDisposable
         _locks.Interrupt();
     }
 
+    /// <summary>
+    /// From here on who creates a database from this one, or drops it, knows of the session. The lock waits for those that are at it, and goes with the transaction; then the row
+    /// is looked at again (InitPostgres). A reader asks nobody: the row of each later snapshot tells whether the database is there.
+    /// </summary>
+    private PgDatabase EnterDatabase(Transaction tx, PgDatabase row)
+    {
+        if (!_node.IsReader)
+        {
+            _node.Engine.Locks.Acquire(tx, LockTag.OfObject(Oid.Invalid, SystemCatalogs.Database.Id, row.Oid), LockMode.RowExclusive);
+            using Snapshot now = tx.TakeSnapshot();
+            row = _node.Catalogs.Shared.View(now).DatabaseByName(row.DatName) is { } current && current.Oid == row.Oid ? current
+                : throw new PgException(SqlStates.InvalidCatalogName, $"database \"{row.DatName}\" does not exist")
+                {
+                    Detail = "It seems to have just been dropped or renamed.",
+                    Fatal = true,
+                };
+        }
+
+        if (row.DatConnLimit == Catalog.Ddl.CatalogWriter.InvalidDatabase)
+        {
+            throw new PgException(SqlStates.ObjectNotInPrerequisiteState, $"cannot connect to invalid database \"{row.DatName}\"")
+            {
+                Hint = "Use DROP DATABASE to drop invalid databases.",
+                Fatal = true,
+            };
+        }
+
+        _node.Sessions.Add(this, row.Oid);
+        return row;
+    }
+
     /// <summary>Aborts what is open.</summary>
     public void Dispose()
     {
+        _node.Sessions.Remove(this);
         CloseAllPortals();
         _spill.EndTransaction();
         _tx?.Abort();
@@ -232,6 +271,15 @@ public sealed partial class SqlSession : IDisposable
             case "search_path":
                 _searchPathVersion = null;
                 break;
+            case "enable_seqscan":
+                SetPath(PlanPaths.SeqScan, value == "on");
+                break;
+            case "enable_indexscan":
+                SetPath(PlanPaths.IndexScan, value == "on");
+                break;
+            case "enable_indexonlyscan":
+                SetPath(PlanPaths.IndexOnlyScan, value == "on");
+                break;
             case "work_mem":
                 _spill.WorkMemory = long.Parse(SessionSettings.InUnit(setting, value), System.Globalization.CultureInfo.InvariantCulture) * 1024;
                 break;
@@ -254,6 +302,8 @@ public sealed partial class SqlSession : IDisposable
             ParameterChanged?.Invoke(setting.Name, value);
         }
     }
+
+    private void SetPath(PlanPaths path, bool enabled) => _disabledPaths = enabled ? _disabledPaths & ~path : _disabledPaths | path;
 
     /// <summary>A setting as SHOW prints it; null when it does not exist.</summary>
     internal string? GetSetting(string name) => name.ToLowerInvariant() switch

@@ -12,7 +12,7 @@ using SharedStorage.Transactions.Locks;
 namespace SharedStorage.Sql.Session;
 
 /// <summary>A plan with what it depends on; kept with its prepared statement.</summary>
-internal sealed class CachedPlan(Query query, RowPlan plan, object version, string searchPath, (LockTag Tag, LockMode Mode)[] locks, RowDescription? description)
+internal sealed class CachedPlan(Query query, RowPlan plan, object version, string searchPath, PlanPaths disabled, (LockTag Tag, LockMode Mode)[] locks, RowDescription? description)
 {
     public Query Query { get; } = query;
     public RowPlan Plan { get; } = plan;
@@ -20,6 +20,7 @@ internal sealed class CachedPlan(Query query, RowPlan plan, object version, stri
     /// <summary>The state of the catalogs that it was made at.</summary>
     public object Version { get; } = version;
     public string SearchPath { get; } = searchPath;
+    public PlanPaths Disabled { get; } = disabled;
     public (LockTag Tag, LockMode Mode)[] Locks { get; } = locks;
     public RowDescription? Description { get; } = description;
 

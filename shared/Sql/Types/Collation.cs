@@ -14,6 +14,7 @@ public sealed partial class Collation
 {
     private const int CollateMask = 1 << 3;
     private const int CTypeMask = 1 << 0;
+    private const int CodeSet = 14;
     private static readonly ConcurrentDictionary<(string, string), Collation> Cache = new();
     private readonly nint _locale;
 
@@ -49,6 +50,24 @@ public sealed partial class Collation
     /// <exception cref="PgException">42704: the library has no such locale.</exception>
     public static Collation Get(string collate, string ctype) =>
         collate is "C" or "POSIX" && ctype is "C" or "POSIX" ? C : Cache.GetOrAdd((collate, ctype), static k => new Collation(k.Item1, k.Item2));
+
+    /// <summary>The character set that a locale's letters come in ("UTF-8"; "ANSI_X3.4-1968" for C); null when the library has no such locale.</summary>
+    public static string? CodeSetOf(string name)
+    {
+        nint locale = name.Length == 0 ? 0 : NewLocale(CollateMask | CTypeMask, name, 0);
+        if (locale == 0)
+        {
+            return null;
+        }
+
+        string? set = Marshal.PtrToStringUTF8(LangInfo(CodeSet, locale));
+        FreeLocale(locale);
+        return set;
+    }
+
+    /// <summary>What the library says of the version of a locale's order, as PostgreSQL records it; null for orders that never change (get_collation_actual_version).</summary>
+    public static string? VersionOf(string collate) =>
+        collate is "C" or "POSIX" || collate.StartsWith("C.", StringComparison.OrdinalIgnoreCase) ? null : Marshal.PtrToStringUTF8(LibraryVersion());
 
     public int Compare(ReadOnlySpan<byte> a, ReadOnlySpan<byte> b) => IsC ? a.SequenceCompareTo(b) : CompareByLibrary(a, b);
 
@@ -86,6 +105,15 @@ public sealed partial class Collation
 
     [LibraryImport("libc", EntryPoint = "newlocale", StringMarshalling = StringMarshalling.Utf8)]
     private static partial nint NewLocale(int mask, string name, nint from);
+
+    [LibraryImport("libc", EntryPoint = "freelocale")]
+    private static partial void FreeLocale(nint locale);
+
+    [LibraryImport("libc", EntryPoint = "nl_langinfo_l")]
+    private static partial nint LangInfo(int item, nint locale);
+
+    [LibraryImport("libc", EntryPoint = "gnu_get_libc_version")]
+    private static partial nint LibraryVersion();
 
     [LibraryImport("libc", EntryPoint = "strcoll_l")]
     private static unsafe partial int StrColl(byte* a, byte* b, nint locale);

@@ -153,6 +153,12 @@ public sealed partial class WalInserter : IDisposable
     {
         Invariant.Check(record.Begun, "WAL", "a log record is inserted that was not begun, or another one was begun meanwhile");
         Invariant.Check((info & ~0xF3) == 0, "WAL", "bits of the info byte are used that belong to the log itself");
+        if (!_options.Unlogged.IsEmpty && record.NamesAny(_options.Unlogged))
+        {
+            record.Reset(record.Xid);
+            (rmgr, info) = (Rmgr.Xlog, Records.XlogOp.Noop);
+        }
+
         record.Begun = false;
         bool check = _options.ConsistencyChecking?.Invoke(rmgr) ?? false;
         long ticket;

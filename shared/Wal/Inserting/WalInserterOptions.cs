@@ -21,6 +21,9 @@ public sealed class WalInserterOptions
     /// <summary>wal_buffers, in bytes: a multiple of 8192 and at least 64 KiB. PostgreSQL takes at most one segment by default.</summary>
     public int BufferSize { get; init; } = WalLayout.DefaultSegmentSize;
 
+    /// <summary>Relations whose changes are not logged (R16).</summary>
+    public UnloggedRelations Unlogged { get; init; } = new();
+
     public bool FullPageWrites { get; init; } = true;
     public WalCompression Compression { get; init; }
 

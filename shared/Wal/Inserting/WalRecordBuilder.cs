@@ -124,6 +124,20 @@ public sealed unsafe class WalRecordBuilder
     public WalRecordBuilder AddBlockData<T>(int id, in T value) where T : unmanaged =>
         AddBlockData(id, MemoryMarshal.AsBytes(new ReadOnlySpan<T>(in value)));
 
+    /// <summary>Whether a block belongs to what an unlogged relation loses in a crash: to any fork but the init fork.</summary>
+    internal bool NamesAny(UnloggedRelations unlogged)
+    {
+        for (int i = 0; i < _blockCount; i++)
+        {
+            if (_blocks[i].InUse && _blocks[i].Tag.Fork != ForkNumber.Init && unlogged.Contains(_blocks[i].Tag.Rel))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
     internal void Reset(Xid xid)
     {
         if (_record.Length > KeptBuffer)

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using SharedStorage.Access;
-using SharedStorage.Access.Btree;
 using SharedStorage.Access.Heap;
 using SharedStorage.Format.Tuples;
 using SharedStorage.Primitives;
@@ -39,7 +38,7 @@ public abstract class TableScanNode : ExecNode
 
     protected TableScanNode(ExecContext context, int entry, Relation table, IReadOnlyList<short> systemColumns)
     {
-        if (table.Persistence != 'p' && !context.Engine.Buffers.CanWrite)
+        if (table.Persistence != 'p' && context.Engine.Wal is null)
         {
             // The log does not have them, so what is in their files belongs to nobody here.
             throw new PgException(SqlStates.FeatureNotSupported, "cannot access temporary or unlogged relations during recovery");
@@ -128,102 +127,6 @@ public sealed class SeqScanNode : TableScanNode
             if (Filter is null || Filter.IsTrue())
             {
                 return true;
-            }
-        }
-
-        return false;
-    }
-
-    public override void Close()
-    {
-        _scan?.Dispose();
-        _scan = null;
-    }
-}
-
-/// <summary>One bound of an index scan: the value is computed at each start.</summary>
-public sealed record IndexBound(int Column, BtreeStrategy Strategy, Evaluator? Value, Comparison<Datum>? Compare);
-
-/// <summary>A btree scan that visits the heap for each entry. The bounds are exact, so they are not tested again.</summary>
-public sealed class IndexScanNode : TableScanNode
-{
-    private readonly BtreeIndex _index;
-    private readonly HeapTable _heap;
-    private readonly bool _backward;
-    private BtreeScanKey[] _keys = [];
-    private IReadOnlyList<IndexBound> _bounds = [];
-    private BtreeScan? _scan;
-    private bool _empty;
-
-    public IndexScanNode(ExecContext context, int entry, Relation table, IndexInfo index, bool backward, IReadOnlyList<short> systemColumns)
-        : base(context, entry, table, systemColumns)
-    {
-        _index = new BtreeIndex(context.Engine, index);
-        _heap = new HeapTable(context.Engine, table);
-        _backward = backward;
-    }
-
-    public IReadOnlyList<IndexBound> Bounds
-    {
-        get => _bounds;
-        set => (_bounds, _keys) = (value, new BtreeScanKey[value.Count]);
-    }
-
-    public override void Open()
-    {
-        _empty = false;
-        for (int i = 0; i < _keys.Length; i++)
-        {
-            IndexBound bound = _bounds[i];
-            Datum value = bound.Value?.Eval() ?? Datum.Null;
-            if (value.IsNull && bound.Strategy is not (BtreeStrategy.IsNull or BtreeStrategy.IsNotNull))
-            {
-                // "column = null" holds for no row.
-                _empty = true;
-                return;
-            }
-
-            _keys[i] = new BtreeScanKey(bound.Column, bound.Strategy, value) { Compare = bound.Compare };
-        }
-
-        if (_scan is null)
-        {
-            _scan = _index.Scan(_keys, _backward);
-        }
-        else
-        {
-            _scan.Restart(_keys);
-        }
-    }
-
-    public override bool Next()
-    {
-        if (_empty)
-        {
-            return false;
-        }
-
-        BtreeScan scan = _scan!;
-        Slot.Values = Row;
-        while (scan.Next())
-        {
-            if (Context.Cancel.IsSet)
-            {
-                Context.Cancel.Check();
-            }
-
-            Tid tid = scan.Tid;
-            if (_heap.TryFetch(ref tid, Context.Snapshot, Row, out bool allDead))
-            {
-                SetSystemColumns(tid, default);
-                if (Filter is null || Filter.IsTrue())
-                {
-                    return true;
-                }
-            }
-            else if (allDead)
-            {
-                scan.KillCurrent();
             }
         }
 
