@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using SharedStorage.Buffers;
 using SharedStorage.Catalog.Ddl;
+using SharedStorage.Control.Grpc;
 using SharedStorage.Control.Leases;
 using SharedStorage.Format.Control;
 using SharedStorage.Hosting.Engine;
@@ -44,6 +45,7 @@ public sealed class WriterRole : IDisposable
     private readonly GatedShortening _shortening;
     private readonly SteadyFlush _steady;
     private readonly CheckpointLoop _checkpoints;
+    private readonly SpaceJournal _noSpace;
     private Autovacuum? _autovacuum;
     private int _stopped;
 
@@ -55,6 +57,7 @@ public sealed class WriterRole : IDisposable
         Log = wal;
         Gate = gate;
         _log = environment.Logs.CreateLogger("writer");
+        _noSpace = new SpaceJournal(_log);
         string data = environment.DataDirectory;
         Removals = new RemovalQueue(data, engine.Files, engine.Pool, () => PendingRemovals<RelFileNode>.PassedByAll(gate.LowestApplied, engine.Transactions.Horizon)) { MayWrite = () => lease.IsHeld };
         Oids = new OidCounter(engine.Effects.NextOid);
@@ -108,7 +111,7 @@ public sealed class WriterRole : IDisposable
             Flushed = () => wal.Flushed,
             Visible = () => engine.Transactions.Visible,
             Redo = () => Checkpointer.Redo,
-            FlushLog = wal.Flush,
+            FlushLog = FlushForReader,
             OwnLease = () => lease.Left,
             FormerMayWrite = mode.FormerMayWrite,
             Changed = OnReadersChanged,
@@ -120,9 +123,9 @@ public sealed class WriterRole : IDisposable
         signal.Target = Channel.WakeFollowers;
         engine.Transactions.WaitRemoteApply = Channel.WaitApplied;
         wal.StartWriter(TimeSpan.FromMilliseconds(200));
-        _steady = new SteadyFlush(engine, wal, gate, _shortening, c => Channel.Consistent = c, Fail);
+        _steady = new SteadyFlush(engine, wal, gate, _shortening, c => Channel.Consistent = c, Fail, _noSpace);
         double target = double.Parse(environment.Settings["checkpoint_completion_target"], System.Globalization.CultureInfo.InvariantCulture);
-        _checkpoints = new CheckpointLoop(Checkpointer, wal, environment.Time, environment.Settings.Time("checkpoint_timeout"), target, Fail);
+        _checkpoints = new CheckpointLoop(Checkpointer, wal, environment.Time, environment.Settings.Time("checkpoint_timeout"), target, Fail, _noSpace);
         if (!mode.CleanStart || mode.NewTimeline)
         {
             // R3: what is still to be redone goes to disk with the first checkpoint.
@@ -161,7 +164,7 @@ public sealed class WriterRole : IDisposable
         }
 
         var signal = new FlushSignal();
-        WalInserter wal = StartLog(environment, engine, lease, timeline, insertAt, end, signal);
+        WalInserter wal = StartLog(environment, engine, lease, timeline, insertAt, end, signal, log);
         var gate = new FlushGate(() => wal.Flushed, () => lease.IsHeld);
         engine.Pool.SwitchToWriting(new InserterLog(wal), gate);
         engine.Transactions.OpenForWrites(new TransactionLog(wal));
@@ -185,6 +188,9 @@ public sealed class WriterRole : IDisposable
 
     /// <summary>After VACUUM: what clog and multixacts no longer need goes.</summary>
     public void CutHistory() => _history.Run();
+
+    /// <summary>A stop has begun: nothing waits for room on a full disk any more, so that sessions can end. Then the stop fails and the next start recovers.</summary>
+    public void BeginStop() => Log.GiveUpSpace();
 
     /// <summary>A clean stop, after the sessions have ended: shutdown checkpoint, lease released.</summary>
     public void Stop()
@@ -213,7 +219,7 @@ public sealed class WriterRole : IDisposable
         Log.Dispose();
     }
 
-    private static WalInserter StartLog(NodeEnvironment environment, NodeEngine engine, WriterLease lease, TimelineId timeline, Lsn insertAt, WalEnd end, FlushSignal signal)
+    private static WalInserter StartLog(NodeEnvironment environment, NodeEngine engine, WriterLease lease, TimelineId timeline, Lsn insertAt, WalEnd end, FlushSignal signal, ILogger log)
     {
         var settings = environment.Settings;
         var options = new WalInserterOptions
@@ -229,6 +235,8 @@ public sealed class WriterRole : IDisposable
             KeepSize = settings.Number("wal_keep_size"),
             MayWrite = () => lease.IsHeld,
             OnFailure = e => environment.Fail(e.Message),
+            OnSpaceMissing = e => log.LogError("the log waits for room on its disk, and so do all changes: {Reason}", e.Message),
+            OnSpaceBack = () => log.LogInformation("the log no longer waits for room on its disk"),
             OnFlushed = _ => signal.Target?.Invoke(),
         };
         WalInserter wal = WalInserter.Start(options, new WalStart
@@ -249,6 +257,17 @@ public sealed class WriterRole : IDisposable
     }
 
     private static TimelineId NextTimeline(WalDirectory directory, TimelineId from) => new(directory.NewestTimeline(from).Value + 1);
+
+    /// <summary>For an activation: one that would wait for room on a full disk is refused instead, since each of its tries would hold a thread.</summary>
+    private void FlushForReader(Lsn upTo)
+    {
+        if (Log.IsWaitingForSpace && upTo > Log.Flushed)
+        {
+            throw new RpcException(RpcStatus.Unavailable, "the writer's log waits for room on its disk");
+        }
+
+        Log.Flush(upTo);
+    }
 
     private void OnReadersChanged(ReaderTable table)
     {

@@ -134,7 +134,16 @@ public sealed unsafe partial class BufferPool
                 throw Fenced(frame.Tag);
             }
 
-            WritePage(frame.Tag, copy);
+            try
+            {
+                WritePage(frame.Tag, copy);
+            }
+            catch (StorageException e) when (e.IsNoSpace)
+            {
+                frame.AbandonWriting();
+                throw;
+            }
+
             NoteUnsynced(new Lsn(frame.WritingRecLsn));
             frame.EndWriting();
 

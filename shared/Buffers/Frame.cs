@@ -302,6 +302,21 @@ internal sealed unsafe class Frame(BufferPool pool, int index, byte* pointer)
 
     public void EndWriting() => Volatile.Write(ref _writingRecLsn, 0);
 
+    /// <summary>The write was refused: the page is as dirty as before, from the older of both marks. The caller holds the block's write token.</summary>
+    public void AbandonWriting()
+    {
+        ulong mark = Volatile.Read(ref _writingRecLsn);
+        ulong now;
+        do
+        {
+            now = Volatile.Read(ref _recLsn);
+        }
+        while (Interlocked.CompareExchange(ref _recLsn, now == 0 ? mark : Math.Min(now, mark), now) != now);
+
+        // Dirty first, so that who looks for the oldest change meets it in one place or both.
+        EndWriting();
+    }
+
     /// <summary>Forgets that the page was changed: a frozen copy has the change now, or the page is discarded.</summary>
     public void ForgetDirty() => Interlocked.Exchange(ref _recLsn, 0);
 

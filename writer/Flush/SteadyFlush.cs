@@ -2,6 +2,7 @@ using SharedStorage.Hosting.Engine;
 using SharedStorage.Primitives;
 using SharedStorage.Transactions.Slru;
 using SharedStorage.Wal.Inserting;
+using SharedStorage.Writer.Checkpoint;
 using SharedStorage.Writer.Files;
 
 namespace SharedStorage.Writer.Flush;
@@ -26,12 +27,13 @@ public sealed class SteadyFlush : IDisposable
     private readonly GatedShortening _shortening;
     private readonly Action<Lsn> _announce;
     private readonly Action<Exception> _failed;
+    private readonly SpaceJournal _space;
     private readonly ManualResetEventSlim _stop = new();
     private readonly Queue<Lsn> _samples = new();
     private readonly Thread _thread;
     private Lsn _consistent;
 
-    public SteadyFlush(NodeEngine engine, WalInserter log, FlushGate gate, GatedShortening shortening, Action<Lsn> announce, Action<Exception> failed)
+    public SteadyFlush(NodeEngine engine, WalInserter log, FlushGate gate, GatedShortening shortening, Action<Lsn> announce, Action<Exception> failed, SpaceJournal space)
     {
         _engine = engine;
         _log = log;
@@ -39,6 +41,7 @@ public sealed class SteadyFlush : IDisposable
         _shortening = shortening;
         _announce = announce;
         _failed = failed;
+        _space = space;
         _thread = new Thread(Run) { IsBackground = true, Name = "steady flush" };
         _thread.Start();
     }
@@ -56,12 +59,26 @@ public sealed class SteadyFlush : IDisposable
         {
             while (!_stop.Wait(Round))
             {
-                RunOnce();
+                TryRunOnce();
             }
         }
         catch (Exception e)
         {
             _failed(e);
+        }
+    }
+
+    private void TryRunOnce()
+    {
+        try
+        {
+            RunOnce();
+            _space.Done("the steady flush");
+        }
+        catch (StorageException e) when (e.IsNoSpace)
+        {
+            // The page is as dirty as before, and comes again in the next round (shared/Io, rule 5).
+            _space.Missing("the steady flush", e);
         }
     }
 
