@@ -42,7 +42,7 @@ public sealed class FullDiskTests
             writer.Psql("checkpoint");
             cluster.Readers.First().CatchUpWith(writer);
             ClusterFixture.Sums(cluster.Readers.First());
-            (code, _, error) = writer.TryPsql("create table another as select 1 a from generate_series(1, 100000)");
+            (code, _, error) = writer.TryPsql("insert into filling select i, repeat('x', 500) from generate_series(1, 100000) i");
             Assert.NotEqual(0, code);
             Assert.Contains("53100", error, StringComparison.Ordinal);
 

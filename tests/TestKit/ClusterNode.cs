@@ -114,6 +114,9 @@ public sealed class ClusterNode(string name, string dataDirectory, string localD
     /// <summary>On the writer: what it knows about one of its readers.</summary>
     public NodeStatus ReaderStatus(string reader) => Call(c => c.StatusAsync(TimeSpan.FromSeconds(5), CancellationToken.None)).Readers.Single(r => r.Name == reader);
 
+    /// <summary>On the writer: all that it knows of its readers.</summary>
+    public IReadOnlyList<NodeStatus> Readers() => Call(c => c.StatusAsync(TimeSpan.FromSeconds(5), CancellationToken.None)).Readers;
+
     public PromoteReply Promote() => Call(c => c.PromoteAsync(new PromoteRequest { Fenced = true }, TimeSpan.FromSeconds(60), CancellationToken.None));
 
     /// <summary>Waits until everything that is visible on another node is visible here.</summary>
