@@ -21,7 +21,8 @@ public sealed class DoubleFailoverTests
             cluster.StartAll();
             foreach (ClusterNode node in cluster.Nodes)
             {
-                File.WriteAllText(Path.Combine(node.LocalDirectory, "role"), node == cluster.Writer ? "writer\n" : "reader\n");
+                // As cluster.sh leaves it, by the user of the nodes.
+                StockPostgres.Run("/bin/sh", ["-c", "echo \"$1\" > \"$2\"", "sh", node == cluster.Writer ? "writer" : "reader", Path.Combine(node.LocalDirectory, "role")]);
             }
 
             var poller = new ReaderPoller();

@@ -23,9 +23,23 @@ public sealed class FaultPointKillTests(Xunit.Abstractions.ITestOutputHelper out
     /// <summary>At which hit, at most, where the first ones come with the start and not with the load.</summary>
     private static readonly Dictionary<string, int> Later = new(StringComparer.Ordinal)
     {
-        ["buffers.after-read"] = 400, ["buffers.before-read"] = 400, ["buffers.before-write"] = 200, ["buffers.torn-write"] = 50, ["commit-after-flush"] = 300, ["commit-after-record"] = 300,
-        ["commit-before-clog"] = 300, ["commit-before-record"] = 300, ["io.datasync"] = 200, ["io.durable-before-rename"] = 4, ["lease.before-renewal"] = 8, ["snapshot.before-publish"] = 500,
-        ["wal.sync"] = 300, ["wal.write"] = 300, ["checkpoint-after-redo"] = 2, ["activation.before-floor"] = 2, ["btree.split.before-parent"] = 20,
+        ["buffers.after-read"] = 400,
+        ["buffers.before-read"] = 400,
+        ["buffers.before-write"] = 200,
+        ["buffers.torn-write"] = 50,
+        ["commit-after-flush"] = 300,
+        ["commit-after-record"] = 300,
+        ["commit-before-clog"] = 300,
+        ["commit-before-record"] = 300,
+        ["io.datasync"] = 200,
+        ["io.durable-before-rename"] = 4,
+        ["lease.before-renewal"] = 8,
+        ["snapshot.before-publish"] = 500,
+        ["wal.sync"] = 300,
+        ["wal.write"] = 300,
+        ["checkpoint-after-redo"] = 2,
+        ["activation.before-floor"] = 2,
+        ["btree.split.before-parent"] = 20,
     };
 
     [SkippableFact]
