@@ -59,7 +59,7 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
         _tail = new TailLoop(environment, _engine, _link, EndSnapshotsBelow);
         _sql = NodeSql.Create(environment, _engine, () => _server, CheckMayAnswer);
         _sql.AwaitConsistency = new ReadConsistency(_engine, _link, environment.Time, environment.Settings.Lease.Lease).Await;
-        _server = new PgServer(_sql, new PgServerOptions { Port = port, MaxConnections = (int)environment.Settings.Number("max_connections") }, Admit, environment.Logs.CreateLogger("sessions"));
+        _server = new PgServer(_sql, NodeSql.ServerOptions(environment), Admit, environment.Logs.CreateLogger("sessions"));
         _engine.Effects.DatabaseDropped = LeaveDatabase;
         _snapshotAge = new SnapshotAge(
             () => _engine.Transactions.Visible, () => _server.Sessions, environment.Settings.Time("sharedstorage.max_snapshot_age"), environment.Time, environment.Logs.CreateLogger("sessions"));
@@ -72,6 +72,7 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
 
     public void Stop()
     {
+        _promoted?.BeginStop();
         _server?.Stop(new PgException(SqlStates.AdminShutdown, "terminating connection due to administrator command") { Fatal = true }, TimeSpan.FromSeconds(30));
         if (_promoted is not null)
         {

@@ -71,7 +71,7 @@ C
     ;;
   status)
     stage_programs
-    as_pg "$BIN/sharedstorage" status --peers "$(node_setting "$(nodes | head -1)" sharedstorage.peers)" "$@"
+    as_pg "$BIN/sharedstorage" status --peers "$(node_setting "$(nodes | sed -n 1p)" sharedstorage.peers)" "$@"
     ;;
   psql)
     [ $# -ge 1 ] || die "usage: cluster.sh psql DIR NODE [ARGS]"

@@ -17,12 +17,12 @@ while [ $# -gt 0 ]; do
 done
 stage_programs
 fence=${SHAREDSTORAGE_FENCE:-$ROOT/scripts/fence.sh}
-peers=$(node_setting "$(nodes | head -1)" sharedstorage.peers)
+peers=$(node_setting "$(nodes | sed -n 1p)" sharedstorage.peers)
 json=$(mktemp); trap 'rm -f "$json"' EXIT
 status() { as_pg "$BIN/sharedstorage" status --peers "$peers" --json > "$json" || true; [ -s "$json" ] || echo '[]' > "$json"; }
 
 status
-former=$(nodes_by_role writer | head -1)
+former=$(nodes_by_role writer | sed -n 1p)
 serving=$(python3 -c 'import json,sys; w=[n for n in json.load(open(sys.argv[1])) if n["role"]=="writer" and n["state"]=="open"]; w.sort(key=lambda n:-n["epoch"]); print(w[0]["name"] if w else "")' "$json")
 
 if [ -n "$serving" ]; then

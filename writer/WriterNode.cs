@@ -58,7 +58,7 @@ public sealed class WriterNode(NodeEnvironment environment) : INode
             NewTimeline: !former.ProvenDead && !foreign, clean, foreign, "the former writer is not proven dead", former.Former, FormerMayWrite: !former.ProvenDead && !foreign));
         SqlNode node = NodeSql.Create(environment, _engine, () => _server, _lease.CheckMayAnswer);
         NodeSql.OpenForWrites(node, _engine, _role.Log, _role.Oids, _role.CheckpointNow, _role.CutHistory, _role.Removals.RemoveFolder);
-        _server = new PgServer(node, new PgServerOptions { Port = port, MaxConnections = (int)environment.Settings.Number("max_connections") }, Admit, environment.Logs.CreateLogger("sessions"));
+        _server = new PgServer(node, NodeSql.ServerOptions(environment), Admit, environment.Logs.CreateLogger("sessions"));
         _service = new WriterService(_role.Channel, Self, _engine.Transactions, _lease, _role.ConfirmFenced);
         _open = true;
         _pid.Write("ready");
@@ -69,10 +69,24 @@ public sealed class WriterNode(NodeEnvironment environment) : INode
     public void Stop()
     {
         _open = false;
-        _pid?.Write("stopping");
+        _role?.BeginStop();
+        TellStopping();
         _server?.Stop(new PgException(SqlStates.AdminShutdown, "terminating connection due to administrator command") { Fatal = true }, TimeSpan.FromSeconds(30));
         _role?.Stop();
         _pid?.Remove();
+    }
+
+    /// <summary>For pg_ctl and a look at the file only: a full disk does not keep the node from a clean stop.</summary>
+    private void TellStopping()
+    {
+        try
+        {
+            _pid?.Write("stopping");
+        }
+        catch (StorageException e) when (e.IsNoSpace)
+        {
+            _log.LogWarning("postmaster.pid does not tell of the stop: {Reason}", e.Message);
+        }
     }
 
     public void Dispose()

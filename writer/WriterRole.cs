@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using SharedStorage.Buffers;
 using SharedStorage.Catalog.Ddl;
+using SharedStorage.Control.Grpc;
 using SharedStorage.Control.Leases;
 using SharedStorage.Format.Control;
 using SharedStorage.Hosting.Cluster;
@@ -47,6 +48,7 @@ public sealed class WriterRole : IDisposable
     private readonly SteadyFlush _steady;
     private readonly CheckpointLoop _checkpoints;
     private readonly UnfencedFormer? _unfenced;
+    private readonly SpaceJournal _noSpace;
     private Autovacuum? _autovacuum;
     private int _stopped;
 
@@ -59,6 +61,7 @@ public sealed class WriterRole : IDisposable
         Log = wal;
         Gate = gate;
         _log = environment.Logs.CreateLogger("writer");
+        _noSpace = new SpaceJournal(_log);
         string data = environment.DataDirectory;
         Removals = new RemovalQueue(data, engine.Files, engine.Pool, () => PendingRemovals<RelFileNode>.PassedByAll(gate.LowestApplied, engine.Transactions.Horizon)) { MayWrite = () => lease.IsHeld };
         Oids = new OidCounter(engine.Effects.NextOid);
@@ -112,7 +115,7 @@ public sealed class WriterRole : IDisposable
             Flushed = () => wal.Flushed,
             Visible = () => engine.Transactions.Visible,
             Redo = () => Checkpointer.Redo,
-            FlushLog = wal.Flush,
+            FlushLog = FlushForReader,
             OwnLease = () => lease.Left,
             FormerMayWrite = mode.FormerMayWrite,
             Changed = OnReadersChanged,
@@ -125,9 +128,9 @@ public sealed class WriterRole : IDisposable
         engine.Transactions.WaitRemoteApply = Channel.WaitApplied;
         wal.StartWriter(TimeSpan.FromMilliseconds(200));
         _steady = new SteadyFlush(
-            engine, wal, gate, _shortening, () => _unfenced is { IsOpen: true } u ? u.HeldAt : Lsn.Max, c => Channel.Consistent = c, Fail, environment.Logs.CreateLogger("flush"));
+            engine, wal, gate, _shortening, () => _unfenced is { IsOpen: true } u ? u.HeldAt : Lsn.Max, c => Channel.Consistent = c, Fail, environment.Logs.CreateLogger("flush"), _noSpace);
         double target = double.Parse(environment.Settings["checkpoint_completion_target"], System.Globalization.CultureInfo.InvariantCulture);
-        _checkpoints = new CheckpointLoop(Checkpointer, wal, environment.Time, environment.Settings.Time("checkpoint_timeout"), target, Fail);
+        _checkpoints = new CheckpointLoop(Checkpointer, wal, environment.Time, environment.Settings.Time("checkpoint_timeout"), target, Fail, _noSpace);
         if (!mode.CleanStart || mode.NewTimeline)
         {
             // R3: what is still to be redone goes to disk with the first checkpoint.
@@ -172,7 +175,7 @@ public sealed class WriterRole : IDisposable
         }
 
         var signal = new FlushSignal();
-        WalInserter wal = StartLog(environment, engine, lease, control.CheckPoint.Redo, timeline, keepFuture: !mode.NewTimeline, insertAt, end, signal);
+        WalInserter wal = StartLog(environment, engine, lease, control.CheckPoint.Redo, timeline, keepFuture: !mode.NewTimeline, insertAt, end, signal, log);
         var gate = new FlushGate(() => wal.Flushed, () => lease.IsHeld);
         engine.Pool.SwitchToWriting(new InserterLog(wal), gate);
         engine.Transactions.OpenForWrites(new TransactionLog(wal));
@@ -218,6 +221,9 @@ public sealed class WriterRole : IDisposable
 
     /// <summary>After VACUUM: what clog and multixacts no longer need goes.</summary>
     public void CutHistory() => _history.Run();
+
+    /// <summary>A stop has begun: nothing waits for room on a full disk any more, so that sessions can end. Then the stop fails and the next start recovers.</summary>
+    public void BeginStop() => Log.GiveUpSpace();
 
     /// <summary>A clean stop, after the sessions have ended: shutdown checkpoint, lease released.</summary>
     public void Stop()
@@ -266,7 +272,7 @@ public sealed class WriterRole : IDisposable
     }
 
     private static WalInserter StartLog(
-        NodeEnvironment environment, NodeEngine engine, WriterLease lease, Lsn redo, TimelineId timeline, bool keepFuture, Lsn insertAt, WalEnd end, FlushSignal signal)
+        NodeEnvironment environment, NodeEngine engine, WriterLease lease, Lsn redo, TimelineId timeline, bool keepFuture, Lsn insertAt, WalEnd end, FlushSignal signal, ILogger log)
     {
         var settings = environment.Settings;
         var options = new WalInserterOptions
@@ -282,6 +288,8 @@ public sealed class WriterRole : IDisposable
             KeepSize = settings.Number("wal_keep_size"),
             MayWrite = () => lease.IsHeld,
             OnFailure = e => environment.Fail(e.Message),
+            OnSpaceMissing = e => log.LogError("the log waits for room on its disk, and so do all changes: {Reason}", e.Message),
+            OnSpaceBack = () => log.LogInformation("the log no longer waits for room on its disk"),
             OnFlushed = _ => signal.Target?.Invoke(),
             Unlogged = engine.Storage.Unlogged,
         };
@@ -303,6 +311,17 @@ public sealed class WriterRole : IDisposable
     }
 
     private static TimelineId NextTimeline(WalDirectory directory, TimelineId from) => new(directory.NewestTimeline(from).Value + 1);
+
+    /// <summary>For an activation: one that would wait for room on a full disk is refused instead, since each of its tries would hold a thread.</summary>
+    private void FlushForReader(Lsn upTo)
+    {
+        if (Log.IsWaitingForSpace && upTo > Log.Flushed)
+        {
+            throw new RpcException(RpcStatus.Unavailable, "the writer's log waits for room on its disk");
+        }
+
+        Log.Flush(upTo);
+    }
 
     private void OnReadersChanged(ReaderTable table)
     {

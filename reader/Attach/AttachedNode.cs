@@ -50,8 +50,7 @@ internal sealed class AttachedNode(NodeEnvironment environment) : INode
         _control = new ControlServer(IPAddress.Loopback, (int)environment.Settings.Number("sharedstorage.control_port"), () => service, environment.Logs);
         SqlNode sql = NodeSql.Create(environment, _engine, () => _server, CheckMayAnswer);
         sql.Replay = _tail.Hold;
-        var options = new PgServerOptions { Port = (int)environment.Settings.Number("port"), MaxConnections = (int)environment.Settings.Number("max_connections") };
-        _server = new PgServer(sql, options, () => _serves ? null : NotYet(), environment.Logs.CreateLogger("sessions"));
+        _server = new PgServer(sql, NodeSql.ServerOptions(environment), () => _serves ? null : NotYet(), environment.Logs.CreateLogger("sessions"));
         _tail.Begin();
         _opening = new Thread(OpenForQueries) { IsBackground = true, Name = "attach" };
         _opening.Start();

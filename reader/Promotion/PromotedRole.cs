@@ -86,6 +86,9 @@ public sealed class PromotedRole : IDisposable
     /// <summary>I8: asked before each snapshot.</summary>
     public void CheckMayAnswer() => _lease.CheckMayAnswer();
 
+    /// <summary>A stop has begun.</summary>
+    public void BeginStop() => _role.BeginStop();
+
     /// <summary>A clean stop, after the sessions have ended.</summary>
     public void Stop()
     {

@@ -67,7 +67,7 @@ public sealed unsafe partial class BufferPool
     }
 
     /// <summary>Adds a zero page at the end of the fork (writer only); pinned and latched exclusively. The fork's file is made when there is none.</summary>
-    /// <exception cref="StorageException">The disk is full, with errno.</exception>
+    /// <exception cref="PgException">53100: the disk is full; nothing has changed.</exception>
     public PinnedPage PinNew(RelFileNode rel, ForkNumber fork)
     {
         Invariant.Check(_writing, "I4", "a node that applies was asked for a new page");
@@ -87,9 +87,7 @@ public sealed unsafe partial class BufferPool
                 CutFile(info);
                 if (info.Blocks >= info.DiskBlocks)
                 {
-                    uint growth = Math.Clamp(info.Blocks / 8, 1, MaxGrowth);
-                    _files.Extend(rel, fork, info.Blocks, growth);
-                    info.DiskBlocks = info.Blocks + growth;
+                    info.DiskBlocks = info.Blocks + Grow(rel, fork, info.Blocks);
                 }
 
                 bool isNew = _table.TryInsert(frame, tag, tag.GetHashCode(), FrameFlags.None);
@@ -108,6 +106,22 @@ public sealed unsafe partial class BufferPool
         }
 
         return new PinnedPage(frame);
+    }
+
+    /// <summary>Makes room at the end of a fork; gives for how many blocks. The last room of a disk is used up block by block.</summary>
+    private uint Grow(RelFileNode rel, ForkNumber fork, uint blocks)
+    {
+        uint growth = Math.Clamp(blocks / 8, 1, MaxGrowth);
+        try
+        {
+            _files.Extend(rel, fork, blocks, growth);
+            return growth;
+        }
+        catch (PgException e) when (growth > 1 && e.SqlState == SqlStates.DiskFull)
+        {
+            _files.Extend(rel, fork, blocks, 1);
+            return 1;
+        }
     }
 
     /// <summary>

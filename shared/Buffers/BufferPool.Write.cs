@@ -144,7 +144,16 @@ public sealed unsafe partial class BufferPool
                 return room >= 0 ? Freeze(frame, room, copy, lsn) : WriteOutcome.HeldBack;
             }
 
-            WritePage(frame.Tag, copy);
+            try
+            {
+                WritePage(frame.Tag, copy);
+            }
+            catch (StorageException e) when (e.IsNoSpace)
+            {
+                AbandonWriting(frame);
+                throw;
+            }
+
             NoteUnsynced(new Lsn(frame.WritingRecLsn));
             frame.EndWriting();
 
@@ -161,18 +170,22 @@ public sealed unsafe partial class BufferPool
         // Kept first, forgotten second: who looks for the oldest change meets it in one place or both.
         if (!_frozen.TryKeep(room, frame.Tag, copy, lsn, new Lsn(frame.WritingRecLsn)))
         {
-            // The one move back: not while someone looks through the frames for the oldest change.
-            lock (_marksGoBack)
-            {
-                frame.CancelWriting();
-            }
-
+            AbandonWriting(frame);
             return WriteOutcome.HeldBack;
         }
 
         frame.EndWriting();
         Interlocked.Increment(ref _frozenTaken);
         return WriteOutcome.Frozen;
+    }
+
+    /// <summary>The copy went nowhere. The one way that a mark takes back: not while someone looks through the frames for the oldest change.</summary>
+    private void AbandonWriting(Frame frame)
+    {
+        lock (_marksGoBack)
+        {
+            frame.AbandonWriting();
+        }
     }
 
     /// <summary>Writes the frozen copies that the gate lets through by now, oldest first for each page. Gives how many. For threads that hold no latch.</summary>

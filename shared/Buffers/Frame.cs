@@ -302,10 +302,18 @@ internal sealed unsafe class Frame(BufferPool pool, int index, byte* pointer)
 
     public void EndWriting() => Volatile.Write(ref _writingRecLsn, 0);
 
-    /// <summary>The copy went nowhere: the frame has its oldest change again. That is older than any that was noted meanwhile.</summary>
-    public void CancelWriting()
+    /// <summary>The write was refused: the page is as dirty as before, from the older of both marks. The caller holds the block's write token.</summary>
+    public void AbandonWriting()
     {
-        Interlocked.Exchange(ref _recLsn, WritingRecLsn);
+        ulong mark = Volatile.Read(ref _writingRecLsn);
+        ulong now;
+        do
+        {
+            now = Volatile.Read(ref _recLsn);
+        }
+        while (Interlocked.CompareExchange(ref _recLsn, now == 0 ? mark : Math.Min(now, mark), now) != now);
+
+        // Dirty first, so that who looks for the oldest change meets it in one place or both.
         EndWriting();
     }
 

@@ -24,6 +24,29 @@ public static class DurableFile
         Rename(temporary, path);
     }
 
+    /// <summary>
+    /// Overwrites the file in place, padded with zeros to one block, and makes it when it is missing. It needs no room on a full filesystem, so a lease can be renewed there. Content up to a
+    /// sector is taken by storage as a whole; the content must tell by itself whether it is whole, since a reader on another host may meet it half way.
+    /// </summary>
+    /// <exception cref="StorageException">With errno and path.</exception>
+    public static void Overwrite(string path, ReadOnlySpan<byte> content)
+    {
+        using var block = new AlignedBuffer(AlignedBuffer.Alignment);
+        block.Span.Clear();
+        content.CopyTo(block.Span);
+        using (DirectFile? file = DirectFile.TryOpen(path, BlockFileMode.Write))
+        {
+            if (file?.Length == block.Length)
+            {
+                file.Write(0, block.Span);
+                file.DataSync();
+                return;
+            }
+        }
+
+        Write(path, block.Span);
+    }
+
     /// <summary>Makes the file; false when one is there already (O_EXCL). The name alone is the claim: the content follows it.</summary>
     public static bool TryCreateNew(string path, ReadOnlySpan<byte> content)
     {

@@ -13,7 +13,7 @@ internal static class IoErrors
         int number = NativeConvert.FromErrno(errno);
         return new StorageException($"{call} of \"{path}\"{where} failed: {Stdlib.strerror(errno)} ({errno})")
         {
-            SqlState = SqlStates.IoError,
+            SqlState = StateOf(errno),
             Errno = number,
         };
     }
@@ -22,8 +22,12 @@ internal static class IoErrors
     public static StorageException Make(Exception e, string call, string path, long offset)
     {
         int number = e.HResult is > 0 and < 4096 ? e.HResult : 0;
-        return new StorageException($"{call} of \"{path}\" at offset {offset} failed: {e.Message}", e) { SqlState = SqlStates.IoError, Errno = number };
+        Errno errno = number != 0 && NativeConvert.TryToErrno(number, out Errno known) ? known : 0;
+        return new StorageException($"{call} of \"{path}\" at offset {offset} failed: {e.Message}", e) { SqlState = StateOf(errno), Errno = number };
     }
+
+    /// <summary>PostgreSQL's errcode_for_file_access: a full disk has a state of its own.</summary>
+    private static string StateOf(Errno errno) => errno is Errno.ENOSPC or Errno.EDQUOT ? SqlStates.DiskFull : SqlStates.IoError;
 
     public static bool IsStale(StorageException e) => e.Errno == NativeConvert.FromErrno(Errno.ESTALE);
 }

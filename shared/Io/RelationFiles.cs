@@ -1,3 +1,4 @@
+using System.Globalization;
 using Mono.Unix.Native;
 using SharedStorage.Format.Pages;
 using SharedStorage.Primitives;
@@ -130,7 +131,7 @@ public sealed partial class RelationFiles : IDisposable
     }
 
     /// <summary>Writes a page from 4096-aligned memory; the file grows as needed. Not durable before <see cref="Sync"/>.</summary>
-    /// <exception cref="StorageException">The write failed; the node is told to stop (I11).</exception>
+    /// <exception cref="StorageException">The write failed; the node is told to stop (I11), unless there is no room (53100): then it may be written again later.</exception>
     public void Write(in BufferTag tag, ReadOnlySpan<byte> alignedPage)
     {
         CheckWritable();
@@ -139,6 +140,12 @@ public sealed partial class RelationFiles : IDisposable
         {
             segment.File.Write((long)(tag.Block.Value % BlocksPerSegment) * Page.Size, alignedPage[..Page.Size]);
             segment.NoteWritten();
+        }
+        catch (StorageException e) when (e.IsNoSpace)
+        {
+            // Rule 5: part of the page may be there, which is a torn page as a crash leaves it; the caller keeps the whole one.
+            segment.NoteWritten();
+            throw;
         }
         catch (StorageException e)
         {
@@ -155,6 +162,7 @@ public sealed partial class RelationFiles : IDisposable
     /// Reserves blocks at the end of a fork; they read as zero. A full disk is met here, as an error of the statement that needs the room, and not when the page
     /// is written.
     /// </summary>
+    /// <exception cref="PgException">53100: there is no room; nothing was written.</exception>
     /// <exception cref="StorageException">With errno; nothing was written.</exception>
     public void Extend(RelFileNode rel, ForkNumber fork, uint firstBlock, uint count)
     {
@@ -168,6 +176,10 @@ public sealed partial class RelationFiles : IDisposable
             {
                 segment.File.Allocate((long)within * Page.Size, (long)n * Page.Size);
                 segment.NoteWritten();
+            }
+            catch (StorageException e) when (e.IsNoSpace)
+            {
+                throw NoRoom(segment.Key, e);
             }
             finally
             {
@@ -365,6 +377,16 @@ public sealed partial class RelationFiles : IDisposable
         IBlockFile made = _opener(path, BlockFileMode.Create)!;
         NoteDirectoryChange(path);
         return made;
+    }
+
+    /// <summary>PostgreSQL's words for a file that cannot grow (md.c).</summary>
+    private static PgException NoRoom(in SegmentKey key, StorageException e)
+    {
+        string segment = key.Segment == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $".{key.Segment}");
+        return new PgException(SqlStates.DiskFull, $"could not extend file \"{RelativePath(key.Rel, key.Fork)}{segment}\": {Stdlib.strerror(NativeConvert.ToErrno(e.Errno))}")
+        {
+            Hint = "Check free disk space.",
+        };
     }
 
     private void SyncSegment(Segment segment)

@@ -36,6 +36,12 @@ public sealed class StorageException : IOException
 
     /// <summary>The errno of the call that failed; 0 when none did.</summary>
     public int Errno { get; init; }
+
+    /// <summary>The storage has no room (ENOSPC, EDQUOT): what was asked for was refused, and may be asked for again.</summary>
+    public bool IsNoSpace => Errno is NoSpaceLeft or QuotaExceeded;
+
+    private const int NoSpaceLeft = 28;
+    private const int QuotaExceeded = 122;
 }
 
 /// <summary>Our failure: a promise that the code makes to itself does not hold. It names the invariant or rule.</summary>

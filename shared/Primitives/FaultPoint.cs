@@ -22,8 +22,8 @@ public static class FaultPoint
         }
     }
 
-    /// <summary>Whether the next <see cref="Hit"/> acts: for a place that has to do something else on its way there.</summary>
-    public static bool IsArmed(string name) => _armed && Actions.TryGetValue(name, out Armed? armed) && armed.IsNext;
+    /// <summary>Whether the next <see cref="Hit"/> acts: for a place that has to do something else on its way there. When not, the place was passed, and that counts as its hit.</summary>
+    public static bool IsArmed(string name) => _armed && Actions.TryGetValue(name, out Armed? armed) && armed.IsNextOrCounts();
 
     /// <summary>Arms these points and no others.</summary>
     /// <exception cref="ArgumentException">An item is not name=action, or there is no such point or action.</exception>
@@ -67,7 +67,16 @@ public static class FaultPoint
                 : throw new ArgumentException($"unknown action \"{text}\" of a fault point: kill, error or wait:/path", nameof(text));
         }
 
-        public bool IsNext => at == 0 || Volatile.Read(ref _hits) + 1 == at;
+        public bool IsNextOrCounts()
+        {
+            if (at == 0 || Volatile.Read(ref _hits) + 1 == at)
+            {
+                return true;
+            }
+
+            Interlocked.Increment(ref _hits);
+            return false;
+        }
 
         public void Hit(string name)
         {

@@ -136,7 +136,7 @@ public sealed class FailoverTests
         }
     }
 
-    private static string Script(string name, params string[] arguments)
+    internal static string Script(string name, params string[] arguments)
     {
         var info = new ProcessStartInfo("bash", [Path.Combine(RepositoryRoot.Path, "scripts", name), .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
         using Process process = Process.Start(info)!;

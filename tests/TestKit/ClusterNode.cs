@@ -129,6 +129,9 @@ public sealed class ClusterNode(string name, string dataDirectory, string localD
     public PromoteReply Promote(bool fenced = true) =>
         Call(c => c.PromoteAsync(new PromoteRequest { Fenced = fenced, OverrideFence = !fenced }, TimeSpan.FromSeconds(60), CancellationToken.None));
 
+    /// <summary>On the writer: all that it knows of its readers.</summary>
+    public IReadOnlyList<NodeStatus> Readers() => Call(c => c.StatusAsync(TimeSpan.FromSeconds(5), CancellationToken.None)).Readers;
+
     /// <summary>Waits until everything that is visible on another node is visible here.</summary>
     public void CatchUpWith(ClusterNode other)
     {

@@ -18,15 +18,17 @@ public sealed class CheckpointLoop : IDisposable
     private readonly TimeSpan _interval;
     private readonly double _target;
     private readonly Action<Exception> _failed;
+    private readonly SpaceJournal _space;
     private readonly CancellationTokenSource _stop = new();
     private readonly Thread _thread;
     private readonly object _signal = new();
     private long _requested;
     private long _started;
     private long _completed;
+    private long _lastFailed;
     private bool _ended;
 
-    public CheckpointLoop(Checkpointer checkpointer, WalInserter log, TimeProvider time, TimeSpan interval, double completionTarget, Action<Exception> failed)
+    public CheckpointLoop(Checkpointer checkpointer, WalInserter log, TimeProvider time, TimeSpan interval, double completionTarget, Action<Exception> failed, SpaceJournal space)
     {
         _checkpointer = checkpointer;
         _log = log;
@@ -34,6 +36,7 @@ public sealed class CheckpointLoop : IDisposable
         _interval = interval;
         _target = completionTarget;
         _failed = failed;
+        _space = space;
         _thread = new Thread(Run) { IsBackground = true, Name = "checkpointer" };
         _thread.Start();
     }
@@ -54,6 +57,11 @@ public sealed class CheckpointLoop : IDisposable
                 }
 
                 Monitor.Wait(_signal);
+            }
+
+            if (_lastFailed >= mine)
+            {
+                throw new PgException(SqlStates.InternalError, "checkpoint request failed") { Hint = "Consult recent messages in the server log for details." };
             }
         }
     }
@@ -106,12 +114,7 @@ public sealed class CheckpointLoop : IDisposable
                 if (due && !_stop.IsCancellationRequested)
                 {
                     last = _time.GetTimestamp();
-                    _checkpointer.Run(immediate ? null : Pace(last), _stop.Token);
-                    lock (_signal)
-                    {
-                        _completed = _started;
-                        Monitor.PulseAll(_signal);
-                    }
+                    RunOnce(immediate ? null : Pace(last));
                 }
             }
         }
@@ -130,6 +133,34 @@ public sealed class CheckpointLoop : IDisposable
                 _ended = true;
                 Monitor.PulseAll(_signal);
             }
+        }
+    }
+
+    /// <summary>One checkpoint. One that finds no room is told to who asked for it, and is tried again: the one before counts until then (checkpointer.c).</summary>
+    private void RunOnce(Action<int, int>? pace)
+    {
+        try
+        {
+            _checkpointer.Run(pace, _stop.Token);
+            _space.Done("the checkpoint");
+            End(failed: false);
+        }
+        catch (StorageException e) when (e.IsNoSpace)
+        {
+            _space.Missing("the checkpoint", e);
+            End(failed: true);
+            Request();
+            _stop.Token.WaitHandle.WaitOne(Poll);
+        }
+    }
+
+    private void End(bool failed)
+    {
+        lock (_signal)
+        {
+            _lastFailed = failed ? _started : _lastFailed;
+            _completed = _started;
+            Monitor.PulseAll(_signal);
         }
     }
 

@@ -222,7 +222,7 @@ public sealed class Checkpointer(CheckpointParts parts, ControlFile control)
     }
 
     /// <summary>Which checkpoints are ours: a start that finds another one in pg_control knows that stock PostgreSQL has been here.</summary>
-    private void RememberOwn(Lsn former, Lsn next) => DurableFile.Write(
+    private void RememberOwn(Lsn former, Lsn next) => DurableFile.Overwrite(
         Path.Combine(parts.Engine.Files.DataDirectory, OwnCheckpoints.FileName), OwnCheckpoints.ToBytes(former, next));
 
     private void WriteControl()

@@ -25,9 +25,20 @@ public sealed class ReaderRegistry
     /// <summary>Returns when the name is durable.</summary>
     public void Add(string name)
     {
-        if (_names.Add(name))
+        if (!_names.Add(name))
+        {
+            return;
+        }
+
+        try
         {
             Save();
+        }
+        catch
+        {
+            // Not durable, so it does not count: the next try must write it.
+            _names.Remove(name);
+            throw;
         }
     }
 

@@ -151,8 +151,9 @@ public sealed class WriterLease : IDisposable
         }
     }
 
+    // In place: a full filesystem must not end the lease.
     private void Write(WriterLeaseRecord record) =>
-        DurableFile.Write(Path.Combine(_dataDirectory, WriterLeaseRecord.FileName), record.ToBytes());
+        DurableFile.Overwrite(Path.Combine(_dataDirectory, WriterLeaseRecord.FileName), record.ToBytes());
 
     private void TellLoss()
     {

@@ -19,6 +19,9 @@ public sealed class RemovalQueue(string dataDirectory, RelationFiles files, Buff
     private readonly PendingRemovals<(SlruFiles Files, uint[] Segments)> _segments = new();
     private readonly PendingRemovals<(Oid Tablespace, Oid Database)> _folders = new();
 
+    // What the file holds since this writer's last save, so that a checkpoint without news needs no room.
+    private byte[] _saved = [];
+
     /// <summary>Asked before each unlink: the writer's lease (I8).</summary>
     public Func<bool> MayWrite { get; init; } = static () => true;
 
@@ -130,7 +133,12 @@ public sealed class RemovalQueue(string dataDirectory, RelationFiles files, Buff
             }
         }
 
-        DurableFile.Write(_path, record.ToBytes());
+        byte[] bytes = record.ToBytes();
+        if (!bytes.AsSpan().SequenceEqual(_saved))
+        {
+            DurableFile.Write(_path, bytes);
+            _saved = bytes;
+        }
     }
 
     /// <summary>Takes up what a former writer of ours left pending. <paramref name="inUse"/> tells a path that a catalog uses (again).</summary>

@@ -4,6 +4,7 @@ using SharedStorage.Hosting.Engine;
 using SharedStorage.Primitives;
 using SharedStorage.Transactions.Slru;
 using SharedStorage.Wal.Inserting;
+using SharedStorage.Writer.Checkpoint;
 using SharedStorage.Writer.Files;
 
 namespace SharedStorage.Writer.Flush;
@@ -30,6 +31,7 @@ public sealed class SteadyFlush : IDisposable
     private readonly Action<Lsn> _announce;
     private readonly Action<Exception> _failed;
     private readonly ILogger _journal;
+    private readonly SpaceJournal _space;
     private readonly ManualResetEventSlim _stop = new();
     private readonly Queue<Lsn> _samples = new();
     private readonly Thread _thread;
@@ -40,7 +42,7 @@ public sealed class SteadyFlush : IDisposable
 
     /// <param name="heldAt">Where consistent stays while a former writer may still write (R13).</param>
     public SteadyFlush(
-        NodeEngine engine, WalInserter log, FlushGate gate, GatedShortening shortening, Func<Lsn> heldAt, Action<Lsn> announce, Action<Exception> failed, ILogger journal)
+        NodeEngine engine, WalInserter log, FlushGate gate, GatedShortening shortening, Func<Lsn> heldAt, Action<Lsn> announce, Action<Exception> failed, ILogger journal, SpaceJournal space)
     {
         _heldAt = heldAt;
         _journal = journal;
@@ -50,6 +52,7 @@ public sealed class SteadyFlush : IDisposable
         _shortening = shortening;
         _announce = announce;
         _failed = failed;
+        _space = space;
         _thread = new Thread(Run) { IsBackground = true, Name = "steady flush" };
         _thread.Start();
     }
@@ -67,12 +70,26 @@ public sealed class SteadyFlush : IDisposable
         {
             while (!_stop.Wait(Round))
             {
-                RunOnce();
+                TryRunOnce();
             }
         }
         catch (Exception e)
         {
             _failed(e);
+        }
+    }
+
+    private void TryRunOnce()
+    {
+        try
+        {
+            RunOnce();
+            _space.Done("the steady flush");
+        }
+        catch (StorageException e) when (e.IsNoSpace)
+        {
+            // The page is as dirty as before, and comes again in the next round (shared/Io, rule 5).
+            _space.Missing("the steady flush", e);
         }
     }
 

@@ -48,16 +48,34 @@ public sealed record WriterLeaseRecord
         .Add("opened", Opened ? 1UL : 0)
         .ToBytes();
 
-    /// <summary>Null when there is no lease file, or it is half written.</summary>
+    /// <summary>Looks at a file that is met half way: it is overwritten in place, and a write of one block takes far less than the pauses.</summary>
+    private const int Looks = 5;
+
+    /// <summary>Null when there is no lease file, or it is damaged.</summary>
     public static WriterLeaseRecord? TryRead(string dataDirectory)
     {
-        byte[]? bytes = DurableFile.TryRead(Path.Combine(dataDirectory, FileName));
-        if (bytes is null || ClusterRecord.TryParse(bytes) is not { } r)
+        string path = Path.Combine(dataDirectory, FileName);
+        for (int look = 1; look <= Looks; look++)
         {
-            return null;
+            byte[]? bytes = DurableFile.TryRead(path);
+            if (bytes is null)
+            {
+                return null;
+            }
+
+            if (ClusterRecord.TryParse(bytes) is { } record)
+            {
+                return Parse(record);
+            }
+
+            Thread.Sleep(1 << look);
         }
 
-        return new WriterLeaseRecord
+        return null;
+    }
+
+    private static WriterLeaseRecord Parse(ClusterRecord r) =>
+        new()
         {
             SystemIdentifier = r.Number("system_identifier"),
             Epoch = r.Number("epoch"),
@@ -70,5 +88,4 @@ public sealed record WriterLeaseRecord
             Released = r.Number("released") == 1,
             Opened = !r.All("opened").Contains("0"),
         };
-    }
 }

@@ -32,6 +32,20 @@ public static class NodeSql
         TemporaryFiles = TempDirectory.Open(Path.Combine(environment.LocalDirectory, "temp")),
     };
 
+    /// <summary>Port and limits of the node's server.</summary>
+    /// <exception cref="PgException">No place would be left for ordinary clients.</exception>
+    public static PgServerOptions ServerOptions(NodeEnvironment environment)
+    {
+        int most = (int)environment.Settings.Number("max_connections");
+        int reserved = (int)environment.Settings.Number("superuser_reserved_connections");
+        if (reserved >= most)
+        {
+            throw new PgException(SqlStates.InvalidParameterValue, $"superuser_reserved_connections ({reserved}) must be less than max_connections ({most})");
+        }
+
+        return new PgServerOptions { Port = (int)environment.Settings.Number("port"), MaxConnections = most, ReservedConnections = reserved };
+    }
+
     /// <summary>The node has become the writer: sessions may change data from now on.</summary>
     public static void OpenForWrites(SqlNode node, NodeEngine engine, WalInserter wal, OidCounter oids, Action checkpoint, Action vacuumFinished, Action<Oid, Oid, Lsn> removeDatabaseFolder)
     {

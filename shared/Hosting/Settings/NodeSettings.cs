@@ -119,6 +119,7 @@ public sealed class NodeSettings
         yield return new("listen_addresses", "localhost", "there is no password check yet, so only loopback is let in");
         yield return Count("port", "5432", "PostgreSQL's", 1, 65535);
         yield return Count("max_connections", "100", "PostgreSQL's; each session has a thread", 1, 10_000);
+        yield return Count("superuser_reserved_connections", "3", "PostgreSQL's: of max_connections", 0, 10_000);
         yield return Size("shared_buffers", "128MB", "PostgreSQL's", 8192, 1 << 20);
         yield return Size("work_mem", "4MB", "PostgreSQL's", 1024, 64 << 10);
         yield return Size("maintenance_work_mem", "64MB", "PostgreSQL's", 1024, 1 << 20);

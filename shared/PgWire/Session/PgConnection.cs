@@ -22,6 +22,7 @@ internal sealed class PgConnection
     private WireSink _sink = null!;
     private volatile PgException? _terminate;
     private bool _skipToSync;
+    private bool _holdsSlot;
 
     public PgConnection(PgServer server, Socket socket, int processId, int secret)
     {
@@ -108,6 +109,11 @@ internal sealed class PgConnection
                 _server.Log.LogError(e, "session {ProcessId} could not end cleanly", ProcessId);
             }
 
+            if (_holdsSlot)
+            {
+                _server.GiveBackSlot();
+            }
+
             _server.Remove(this);
             _stream.Dispose();
         }
@@ -135,6 +141,8 @@ internal sealed class PgConnection
             throw refused;
         }
 
+        _holdsSlot = true;
+
         try
         {
             _session = new SqlSession(_server.Node, packet.ToStartup(ProcessId));
@@ -142,6 +150,11 @@ internal sealed class PgConnection
         catch (PgException e)
         {
             throw AsFatal(e);
+        }
+
+        if (_server.AdmitRole(_session.IsSuperuser) is { } reserved)
+        {
+            throw reserved;
         }
 
         _sink = new WireSink(_session, _reader, _writer);
@@ -296,7 +309,7 @@ internal sealed class PgConnection
     private static PgException ToClient(Exception e) => e switch
     {
         PgException p => p,
-        StorageException s => new PgException(s.SqlState, s.Message),
+        StorageException s => new PgException(s.SqlState, s.Message) { Hint = s.IsNoSpace ? "Check free disk space." : null },
         InvariantException i => new PgException(SqlStates.InternalError, i.Message),
         _ => new PgException(SqlStates.InternalError, $"{e.GetType().Name}: {e.Message}"),
     };

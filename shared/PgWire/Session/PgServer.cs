@@ -21,6 +21,9 @@ public sealed class PgServer : IDisposable
     private readonly ConcurrentDictionary<int, PgConnection> _connections = new();
     private readonly Thread _accepting;
     private int _lastProcessId = 1000;
+
+    // Sessions that were let in, of max_connections.
+    private int _slots;
     private volatile bool _stopping;
 
     /// <param name="node">What sessions share.</param>
@@ -125,11 +128,35 @@ public sealed class PgServer : IDisposable
     internal PgServerOptions Options => _options;
     internal ILogger Log => _log;
 
-    /// <summary>The error that a client gets instead of a session; null lets it in.</summary>
-    internal PgException? Admit() =>
-        _stopping ? new PgException(SqlStates.CannotConnectNow, "the database system is shutting down") { Fatal = true }
-        : _connections.Count > _options.MaxConnections ? new PgException(SqlStates.TooManyConnections, "sorry, too many clients already") { Fatal = true }
-        : _admit();
+    /// <summary>The error that a client gets instead of a session; null lets it in, and it holds one of max_connections until <see cref="GiveBackSlot"/>.</summary>
+    internal PgException? Admit()
+    {
+        if (_stopping)
+        {
+            return new PgException(SqlStates.CannotConnectNow, "the database system is shutting down") { Fatal = true };
+        }
+
+        if (_admit() is { } refused)
+        {
+            return refused;
+        }
+
+        // Connections that are not let in yet do not count: a crowd that is refused must not keep out who has a place.
+        if (Interlocked.Increment(ref _slots) > _options.MaxConnections)
+        {
+            GiveBackSlot();
+            return new PgException(SqlStates.TooManyConnections, "sorry, too many clients already") { Fatal = true };
+        }
+
+        return null;
+    }
+
+    /// <summary>Once the role is known: the last places are for superusers.</summary>
+    internal PgException? AdmitRole(bool isSuperuser) =>
+        isSuperuser || Volatile.Read(ref _slots) <= _options.MaxConnections - _options.ReservedConnections ? null
+        : new PgException(SqlStates.TooManyConnections, "remaining connection slots are reserved for non-replication superuser connections") { Fatal = true };
+
+    internal void GiveBackSlot() => Interlocked.Decrement(ref _slots);
 
     internal void CancelByKey(int processId, int secret)
     {

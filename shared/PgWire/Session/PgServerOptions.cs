@@ -13,6 +13,9 @@ public sealed record PgServerOptions
     /// <summary>PostgreSQL's default. Each session has a thread.</summary>
     public int MaxConnections { get; init; } = 100;
 
+    /// <summary>Of these so many are kept for superusers (superuser_reserved_connections): somebody must be able to look when clients have taken all.</summary>
+    public int ReservedConnections { get; init; } = 3;
+
     /// <summary>How long a client may take for its startup packet (authentication_timeout).</summary>
     public TimeSpan StartupTimeout { get; init; } = TimeSpan.FromSeconds(60);
 

@@ -75,6 +75,12 @@ public sealed partial class SqlSession
         Transaction tx = _tx;
         try
         {
+            if (_node.Engine.Wal is { IsWaitingForSpace: true } log && tx.TopXidOrInvalid.IsValid)
+            {
+                // Before the commit has a record: so far it can still be cancelled, and its outcome is known.
+                log.AwaitSpace(_cancel.Check);
+            }
+
             NoteCommit(tx.Commit());
         }
         catch (PgException)

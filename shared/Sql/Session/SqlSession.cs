@@ -76,6 +76,8 @@ public sealed partial class SqlSession : IDisposable
     /// <summary>The oldest snapshot that it reads from; <see cref="Lsn.Max"/> for none. From any thread.</summary>
     public Lsn OldestSnapshot => Volatile.Read(ref _tx)?.OldestSnapshot ?? Lsn.Max;
 
+    public bool IsSuperuser => _user.RolSuper;
+
     public TransactionBlockState State => _block switch
     {
         BlockState.Explicit => TransactionBlockState.InBlock,

@@ -19,6 +19,9 @@ public sealed class ReplicationOrigins(string dataDirectory)
     private readonly SortedDictionary<ushort, (Lsn Remote, Lsn Local)> _progress = [];
     private readonly Lock _lock = new();
 
+    // What the file holds since this node's last save: a checkpoint without news needs no room.
+    private byte[] _saved = [];
+
     /// <summary>Origin, its position, and the end of the record here that told of it, by origin.</summary>
     public IReadOnlyList<(ushort Origin, Lsn Remote, Lsn Local)> List()
     {
@@ -62,7 +65,15 @@ public sealed class ReplicationOrigins(string dataDirectory)
     }
 
     /// <summary>A checkpoint's part. The caller has flushed the log beyond every record that told of progress.</summary>
-    public void Save() => DurableFile.Write(Path.Combine(dataDirectory, FileName), ToBytes());
+    public void Save()
+    {
+        byte[] bytes = ToBytes();
+        if (!bytes.AsSpan().SequenceEqual(_saved))
+        {
+            DurableFile.Write(Path.Combine(dataDirectory, FileName), bytes);
+            _saved = bytes;
+        }
+    }
 
     public byte[] ToBytes()
     {

@@ -207,8 +207,7 @@ public sealed unsafe partial class WalInserter
             {
                 _file?.Dispose();
                 _file = null;
-                RequirePermission();
-                _file = _segments.OpenOrCreate(segment);
+                _file = OpenOrCreateWaiting(segment);
                 _fileSegment = segment;
             }
 

@@ -8,9 +8,6 @@ namespace SharedStorage.Wal.Inserting;
 /// </summary>
 public sealed partial class WalInserter
 {
-    /// <summary>ENOSPC.</summary>
-    private const int NoSpace = 28;
-
     private readonly SemaphoreSlim _writerWake = new(0);
     private Thread? _writer;
     private volatile bool _writerStops;
@@ -79,7 +76,7 @@ public sealed partial class WalInserter
             {
                 _segments.Prepare(current + 1);
             }
-            catch (StorageException e) when (e.Errno == NoSpace)
+            catch (StorageException e) when (e.IsNoSpace)
             {
                 // No failure yet: the space may be there when the segment is needed.
             }

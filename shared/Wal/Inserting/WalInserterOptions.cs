@@ -57,6 +57,12 @@ public sealed class WalInserterOptions
     /// <summary>Called once when a write or a sync has failed or was refused (I11): the node stops. It must not flush.</summary>
     public Action<StorageException> OnFailure { get; init; } = static _ => { };
 
+    /// <summary>Called once when there is no room for the next segment: the flush waits for it.</summary>
+    public Action<StorageException> OnSpaceMissing { get; init; } = static _ => { };
+
+    /// <summary>Called when that wait has ended.</summary>
+    public Action OnSpaceBack { get; init; } = static () => { };
+
     /// <summary>Called by the flushing thread when a segment is full and durable: its number.</summary>
     public Action<ulong> OnSegmentFilled { get; init; } = static _ => { };
 

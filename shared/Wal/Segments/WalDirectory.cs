@@ -108,7 +108,14 @@ public sealed class WalDirectory
         if (offset != 0)
         {
             ulong segment = WalLayout.SegmentOf(switchPoint, SegmentSize);
-            new WalSegmentFiles(this, to).CopyFrom(SegmentPath(from, segment), segment, offset);
+            var files = new WalSegmentFiles(this, to);
+            if (!File.Exists(HistoryPath(to)))
+            {
+                // A promotion that died before its history file was there: the timeline never began, nothing was written on it, and its number is still to be taken.
+                files.Delete(segment);
+            }
+
+            files.CopyFrom(SegmentPath(from, segment), segment, offset);
         }
     }
 

@@ -211,6 +211,9 @@ internal sealed class WalSegmentFiles(WalDirectory directory, TimelineId timelin
         {
             using IBlockFile file = directory.TryOpen(path, BlockFileMode.CreateNew)!;
             Syscall.chmod(path, directory.ModeOfNewFiles());
+
+            // A full disk refuses here, before it is filled to the last block with zeros that nobody can use.
+            file.Allocate(0, directory.SegmentSize);
             fill(file, directory.SegmentSize);
             file.DataSync();
         }

@@ -198,8 +198,18 @@ public sealed partial class TableWriter
         return $"({string.Join(", ", parts)})";
     }
 
+    /// <summary>While the disk is full a change waits here, where it can be cancelled, and not with pages latched.</summary>
+    private void AwaitLogSpace()
+    {
+        if (_context.Engine.Wal is { IsWaitingForSpace: true } log)
+        {
+            log.AwaitSpace(_context.Cancel.Check);
+        }
+    }
+
     public Tid Insert(Datum[] row)
     {
+        AwaitLogSpace();
         CheckRow(row);
         Tid tid = _heap.Insert(_context.Transaction, row);
         InsertEntries(row, tid);
@@ -210,6 +220,7 @@ public sealed partial class TableWriter
     /// <summary>COPY: many rows with few log records.</summary>
     public void InsertMany(List<Datum[]> rows, Tid[] tids, HeapInsertOptions options)
     {
+        AwaitLogSpace();
         foreach (Datum[] row in rows)
         {
             CheckRow(row);
@@ -236,6 +247,7 @@ public sealed partial class TableWriter
 
     public ModifyResult Update(Tid tid, Datum[] oldRow, Datum[] newRow)
     {
+        AwaitLogSpace();
         CheckRow(newRow);
         ModifyResult result = _heap.Update(_context.Transaction, tid, newRow, _context.Snapshot, _indexedColumns, _keyColumns, out Tid newTid);
         if (result.Outcome == ModifyOutcome.Ok)
@@ -253,6 +265,7 @@ public sealed partial class TableWriter
 
     public ModifyResult Delete(Tid tid, Datum[] oldRow)
     {
+        AwaitLogSpace();
         ModifyResult result = _heap.Delete(_context.Transaction, tid, _context.Snapshot);
         if (result.Outcome == ModifyOutcome.Ok)
         {
