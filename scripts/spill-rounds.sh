@@ -54,15 +54,24 @@ began=$(date +%s)
 begin_bench writer -n -M prepared -c 4 -j 1 -T "$seconds" > "$load/tpcb" 2>&1 & tpcb=$!
 begin_bench writer -n -M prepared -c 1 -j 1 -T "$seconds" -f "$load/churn.sql" > "$load/churn" 2>&1 & churn=$!
 
-# A look at a reader: every line says true. Numbers come from the round, so that a run can be repeated.
+# A look at a reader: every line says true. Numbers come from the round, so that a run can be repeated. A reader that says that it cannot answer now (its lease has run out on a busy machine, or
+# it comes back from an eviction) is asked again: no answer is no wrong answer. Any other error ends the run.
 look() {
-  local n=$1 round=$2 out
-  out=$(as_pg env PGCONNECT_TIMEOUT=10 psql -X -q -A -t -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$(node_setting "$n" port)" -U postgres \
-    -v low=$((round * 7919 % 99000)) -v high=$((round * 7919 % 99000 + 400)) -v point=$((round * 104729 % 20000 + 1)) -v aid=$((round * 15485863 % 200000 + 1)) -f - < "$ROOT/scripts/lib/spill-look.sql") \
-    || die "round $round on $n: no answer"
-  [ "$(printf '%s\n' "$out" | grep -c ' true$')" = 4 ] || die "round $round on $n: $out"
+  local n=$1 round=$2 out tries
+  for tries in $(seq 60); do
+    if out=$(as_pg env PGCONNECT_TIMEOUT=10 psql -X -q -A -t -v ON_ERROR_STOP=1 -v VERBOSITY=verbose -h 127.0.0.1 -p "$(node_setting "$n" port)" -U postgres \
+      -v low=$((round * 7919 % 99000)) -v high=$((round * 7919 % 99000 + 400)) -v point=$((round * 104729 % 20000 + 1)) -v aid=$((round * 15485863 % 200000 + 1)) -f - < "$ROOT/scripts/lib/spill-look.sql" 2>&1); then
+      [ "$(printf '%s\n' "$out" | grep -c ' true$')" = 4 ] || die "round $round on $n: $out"
+      return
+    fi
+    grep -qE '57P0[1-5]|40001|does not answer queries now|not yet accepting connections|terminating connection' <<<"$out" || die "round $round on $n: $out"
+    refused=$((refused + 1))
+    sleep 1
+  done
+  die "round $round on $n: no answer: $out"
 }
 
+refused=0
 round=0
 while kill -0 "$tpcb" 2>/dev/null; do
   round=$((round + 1))
@@ -95,4 +104,4 @@ judged=0
 as_pg "$PGBIN/pg_amcheck" -h 127.0.0.1 -p "$port" -U postgres --install-missing --heapallindexed --parent-check postgres || judged=1
 as_pg "$PGBIN/pg_ctl" -D "$DIR/shared" -w -s -m fast stop
 [ $judged = 0 ] || die "pg_amcheck found damage"
-say "$(($(date +%s) - began)) s: $have; pg_checksums and pg_amcheck find nothing"
+say "$(($(date +%s) - began)) s: $have; $refused looks were refused and repeated; pg_checksums and pg_amcheck find nothing"
