@@ -41,9 +41,10 @@ public sealed class WriterNode(NodeEnvironment environment) : INode
         FormerWriter former = WriterClaim.Await(data, environment.Settings.Lease, environment.Time, CancellationToken.None);
         _engine = NodeEngine.Open(environment);
         _control = new ControlServer(IPAddress.Loopback, (int)environment.Settings.Number("sharedstorage.control_port"), () => _service, environment.Logs);
+        long claimed = environment.Time.GetTimestamp();
         ulong epoch = new Epochs(data).Claim(environment.NodeName, former.Epoch);
         int port = (int)environment.Settings.Number("port");
-        _lease = NewLease(environment, _engine, epoch, _control.Port, () => _role?.Log.Flushed ?? _engine.Applied.Value);
+        _lease = NewLease(environment, _engine, epoch, claimed, _control.Port, () => _role?.Log.Flushed ?? _engine.Applied.Value);
         _pid = new PostmasterPid(data, port);
         _pid.Write("starting");
 
@@ -98,8 +99,8 @@ public sealed class WriterNode(NodeEnvironment environment) : INode
         _engine?.Dispose();
     }
 
-    /// <summary>The lease of a node that has just claimed its epoch.</summary>
-    public static WriterLease NewLease(NodeEnvironment environment, NodeEngine engine, ulong epoch, int controlPort, Func<Lsn> flushed) => new(
+    /// <summary>The lease of a node that has just claimed its epoch; <paramref name="claimed"/> is the clock's reading from before that.</summary>
+    public static WriterLease NewLease(NodeEnvironment environment, NodeEngine engine, ulong epoch, long claimed, int controlPort, Func<Lsn> flushed) => new(
         environment.DataDirectory,
         new WriterLeaseRecord
         {
@@ -112,6 +113,7 @@ public sealed class WriterNode(NodeEnvironment environment) : INode
             Flushed = engine.Start.Redo,
             ControlAddress = $"127.0.0.1:{controlPort}",
         },
+        claimed,
         environment.Settings.Lease.Lease,
         environment.Settings.Lease.Renewal,
         environment.Time,

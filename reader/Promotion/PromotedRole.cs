@@ -46,10 +46,11 @@ public sealed class PromotedRole : IDisposable
     {
         string data = environment.DataDirectory;
         WriterLeaseRecord? former = WriterLeaseRecord.TryRead(data);
+        long claimed = environment.Time.GetTimestamp();
         ulong epoch = new Epochs(data).Claim(environment.NodeName, after);
         FaultPoint.Hit("promote-after-claim");
         WriterRole? role = null;
-        WriterLease lease = WriterNode.NewLease(environment, engine, epoch, controlPort, () => role?.Log.Flushed ?? engine.Applied.Value);
+        WriterLease lease = WriterNode.NewLease(environment, engine, epoch, claimed, controlPort, () => role?.Log.Flushed ?? engine.Applied.Value);
 
         if (!fenced && former is not { Released: true } && former?.Process.IsDead() != true)
         {

@@ -16,9 +16,9 @@ public sealed class DecisionTests
 
     private static WriterTerm Term(double renewedAt)
     {
-        var term = new WriterTerm(3, Lease);
+        var term = new WriterTerm(3, Lease, At(renewedAt));
         Assert.True(term.MayRenew(At(renewedAt), highest: 3));
-        term.Renewed(At(renewedAt));
+        Assert.True(term.Renewed(At(renewedAt), At(renewedAt)));
         return term;
     }
 
@@ -49,6 +49,25 @@ public sealed class DecisionTests
         Assert.NotNull(term.LostBecause);
         Assert.False(term.MayRenew(At(2), highest: 3));
         Assert.Equal(TimeSpan.Zero, term.Left(At(2)));
+    }
+
+    [Fact]
+    public void A_renewal_that_reaches_storage_after_the_term_that_it_prolongs_does_not_count()
+    {
+        WriterTerm late = Term(1);
+        Assert.True(late.MayRenew(At(5.5), highest: 3));
+        Assert.False(late.Renewed(At(5.5), At(6)));
+        Assert.False(late.IsHeld(At(6)));
+
+        WriterTerm first = new(3, Lease, At(1));
+        Assert.True(first.MayRenew(At(5), highest: 3));
+        Assert.False(first.Renewed(At(5), At(6.5)));
+        Assert.False(first.IsHeld(At(6.5)));
+
+        WriterTerm inTime = Term(1);
+        Assert.True(inTime.MayRenew(At(5.5), highest: 3));
+        Assert.True(inTime.Renewed(At(5.5), At(5.9)));
+        Assert.True(inTime.IsHeld(At(10.4)));
     }
 
     [Fact]

@@ -57,6 +57,7 @@ internal sealed class Opening
     public int Stage { get; set; }
     public ulong After { get; init; }
     public ulong Epoch { get; set; }
+    public TimeSpan ClaimedAt { get; set; }
     public bool NewTimeline { get; init; }
     public bool FormerMayWrite { get; init; }
     public int Timeline { get; set; }

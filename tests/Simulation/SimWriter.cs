@@ -140,7 +140,7 @@ internal sealed partial class SimWriter
 
         _renewing = false;
         _world.WriteLease(_node, _term.Epoch, _timeline);
-        _term.Renewed(_renewalBegan);
+        _term.Renewed(_renewalBegan, _node.Local);
         _renewAt = _node.Local + _world.Settings.Renewal;
     }
 

@@ -108,6 +108,7 @@ internal sealed partial class World
         switch (opening.Stage)
         {
             case Claim:
+                opening.ClaimedAt = node.Local;
                 opening.Epoch = Rules.Claim(Storage.HighestEpoch, opening.After);
                 if (opening.Epoch == 0)
                 {
@@ -155,7 +156,7 @@ internal sealed partial class World
         }
 
         TimeSpan began = node.Local;
-        opening.Term = new WriterTerm(opening.Epoch, Settings.Lease);
+        opening.Term = new WriterTerm(opening.Epoch, Settings.Lease, opening.ClaimedAt);
         if (!Rules.MayRenew(opening.Term, began, Storage.HighestEpoch))
         {
             Stop(node, "another node has claimed");
@@ -163,7 +164,7 @@ internal sealed partial class World
         }
 
         WriteLease(node, opening.Epoch, newest, opened: false);
-        opening.Term.Renewed(began);
+        opening.Term.Renewed(began, node.Local);
         opening.Timeline = newest;
         return true;
     }

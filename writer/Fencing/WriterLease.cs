@@ -28,19 +28,20 @@ public sealed class WriterLease : IDisposable
 
     /// <param name="dataDirectory">The shared data directory.</param>
     /// <param name="record">What the lease says; its epoch has been claimed.</param>
+    /// <param name="claimed">The clock's reading from before that claim.</param>
     /// <param name="length">The lease's length.</param>
     /// <param name="renewal">How often it is renewed.</param>
     /// <param name="time">The clock.</param>
     /// <param name="flushed">How far the log is durable now.</param>
     /// <param name="lost">Called once with the reason when the lease is lost: the node stops.</param>
-    public WriterLease(string dataDirectory, WriterLeaseRecord record, TimeSpan length, TimeSpan renewal, TimeProvider time, Func<Lsn> flushed, Action<string> lost)
+    public WriterLease(string dataDirectory, WriterLeaseRecord record, long claimed, TimeSpan length, TimeSpan renewal, TimeProvider time, Func<Lsn> flushed, Action<string> lost)
     {
         _dataDirectory = dataDirectory;
         _epochs = new Epochs(dataDirectory);
         _record = record;
-        _term = new WriterTerm(record.Epoch, length);
+        _term = new WriterTerm(record.Epoch, length, TimeSpan.Zero);
         _time = time;
-        _origin = time.GetTimestamp();
+        _origin = claimed;
         _flushed = flushed;
         _lost = lost;
         Renew();
@@ -147,7 +148,10 @@ public sealed class WriterLease : IDisposable
             FaultPoint.Hit("lease.before-renewal");
             _record = _record with { Renewal = _record.Renewal + 1, Flushed = _flushed() };
             Write(_record);
-            _term.Renewed(began);
+            if (!_term.Renewed(began, Now))
+            {
+                TellLoss();
+            }
         }
     }
 

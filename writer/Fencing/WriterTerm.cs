@@ -2,11 +2,19 @@ namespace SharedStorage.Writer.Fencing;
 
 /// <summary>
 /// A writer's term, as a pure state machine (I8, I9): held for one lease from before each renewal; over for ever once it has run out, or a higher epoch is claimed.
+/// A renewal counts only if it is on storage before the term that it prolongs is over: who waits for silence waits for at least one lease from what it saw last, so it sees each renewal that
+/// counts before it claims. The first one must be there within a lease of the claim of the epoch, for the same reason.
 /// Times are readings of the writer's monotonic clock, in ticks of 100 ns. One thread renews, any thread asks.
 /// </summary>
-public sealed class WriterTerm(ulong epoch, TimeSpan length)
+/// <param name="epoch">Claimed by this writer.</param>
+/// <param name="length">Of the lease.</param>
+/// <param name="claimed">Before the claim of the epoch.</param>
+public sealed class WriterTerm(ulong epoch, TimeSpan length, TimeSpan claimed)
 {
+    private long _mustLandBefore = (claimed + length).Ticks;
     private long _validUntil;
+    private const string RanOut = "the lease on shared storage ran out before it was renewed";
+
     private volatile string? _lostBecause;
 
     public ulong Epoch { get; } = epoch;
@@ -30,10 +38,9 @@ public sealed class WriterTerm(ulong epoch, TimeSpan length)
     /// <param name="highest">The highest epoch claimed.</param>
     public bool MayRenew(TimeSpan began, ulong highest)
     {
-        long until = Volatile.Read(ref _validUntil);
-        if (until != 0 && began.Ticks >= until)
+        if (began.Ticks >= _mustLandBefore)
         {
-            Lose("the lease on shared storage ran out before it could be renewed");
+            Lose(RanOut);
         }
         else if (highest > Epoch)
         {
@@ -43,7 +50,24 @@ public sealed class WriterTerm(ulong epoch, TimeSpan length)
         return _lostBecause is null;
     }
 
-    public void Renewed(TimeSpan began) => Volatile.Write(ref _validUntil, (began + length).Ticks);
+    /// <summary>The renewal is on storage.</summary>
+    /// <param name="began">As given to <see cref="MayRenew"/>.</param>
+    /// <param name="landed">A reading of the clock after the file was durable.</param>
+    /// <returns>Whether it counts; if not, the term is over for ever.</returns>
+    public bool Renewed(TimeSpan began, TimeSpan landed)
+    {
+        if (landed.Ticks >= _mustLandBefore)
+        {
+            Lose(RanOut);
+        }
+        else if (_lostBecause is null)
+        {
+            _mustLandBefore = (began + length).Ticks;
+            Volatile.Write(ref _validUntil, _mustLandBefore);
+        }
+
+        return _lostBecause is null;
+    }
 
     public void Lose(string reason) => _lostBecause ??= reason;
 }
