@@ -60,7 +60,9 @@ internal sealed partial class World
     {
         if (node.Watch is { } watch)
         {
+            // The claim comes later: the node opens its files first, and others may act meanwhile.
             Look(node, watch);
+            return;
         }
 
         if (node.Opening is not { } opening)
