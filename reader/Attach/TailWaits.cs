@@ -65,27 +65,14 @@ internal sealed class TailWaits(TimeProvider time, TimeSpan patience)
         }
     }
 
-    /// <summary>Ends the waits of threads that are no session's: of a client that is still being let in, whose snapshot nobody could end otherwise.</summary>
-    public void EndOthers(IReadOnlySet<int> sessions, PgException reason)
-    {
-        foreach ((int thread, Waiter waiter) in _waiting)
-        {
-            if (!sessions.Contains(thread))
-            {
-                waiter.GiveUp = reason;
-            }
-        }
-    }
+    public bool Awaits(int threadId) => _waiting.ContainsKey(threadId);
 
     /// <summary>If the thread waits for the tail, its wait ends with the error.</summary>
-    public bool End(int threadId, PgException reason)
+    public void End(int threadId, PgException reason)
     {
-        if (!_waiting.TryGetValue(threadId, out Waiter? waiter))
+        if (_waiting.TryGetValue(threadId, out Waiter? waiter))
         {
-            return false;
+            waiter.GiveUp = reason;
         }
-
-        waiter.GiveUp = reason;
-        return true;
     }
 }
