@@ -159,9 +159,6 @@ internal sealed class ReplayConflicts(
                         Fatal = true,
                     };
                     session.Terminate(reason);
-
-                    // Its own wait for replay would see the end only when it is over.
-                    waits.End(session.ThreadId, reason);
                 }
             }
 

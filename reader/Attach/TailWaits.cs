@@ -26,7 +26,7 @@ internal sealed class TailWaits(TimeProvider time, TimeSpan patience)
     }
 
     /// <summary>Waits until a condition holds that the tail brings about. False: patience has run out.</summary>
-    /// <exception cref="PgException">The tail waits for this very thread.</exception>
+    /// <exception cref="PgException">The tail waits for this very thread, or its statement was cancelled.</exception>
     public bool Wait(Func<bool> done)
     {
         if (done())
@@ -47,6 +47,7 @@ internal sealed class TailWaits(TimeProvider time, TimeSpan patience)
                     throw reason;
                 }
 
+                Interrupts.Check();
                 Thread.Sleep(Look);
                 long now = time.GetTimestamp();
                 waited += TailIsHeld ? TimeSpan.Zero : time.GetElapsedTime(last, now);

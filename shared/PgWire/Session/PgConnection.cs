@@ -197,6 +197,13 @@ internal sealed class PgConnection : IServedSession
     private SqlSession Open(SessionStartup startup)
     {
         startup = startup with { Begins = tx => Volatile.Write(ref _opening, tx) };
+        Interrupts.Serve(() =>
+        {
+            if (_terminate is { } reason)
+            {
+                throw reason;
+            }
+        });
         var clock = System.Diagnostics.Stopwatch.StartNew();
         while (true)
         {
@@ -214,6 +221,7 @@ internal sealed class PgConnection : IServedSession
     private void Loop()
     {
         SqlSession session = _session!;
+        Interrupts.Serve(session.CheckInterrupts);
         while (true)
         {
             if (!_reader.HasBuffered)

@@ -106,6 +106,10 @@ public sealed partial class SqlSession : IDisposable
     /// <summary>Whether a statement runs; without one a session cannot be cancelled, only ended. From any thread.</summary>
     public bool IsRunning => _running;
 
+    /// <summary>For the session's thread, where it waits.</summary>
+    /// <exception cref="PgException">The statement, or the session, is to end.</exception>
+    public void CheckInterrupts() => _cancel.Check();
+
     /// <summary>Asks the running statement to stop with this error. From any thread; nothing when no query runs.</summary>
     public void Cancel(PgException reason)
     {

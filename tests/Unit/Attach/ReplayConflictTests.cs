@@ -106,6 +106,28 @@ public sealed class ReplayConflictTests : IDisposable
     }
 
     [Fact]
+    public void A_cancelled_statement_does_not_wait_for_replay_any_longer()
+    {
+        int looks = 0;
+        Interrupts.Serve(() =>
+        {
+            if (++looks > 3)
+            {
+                throw new PgException(SqlStates.QueryCanceled, "canceling statement due to user request");
+            }
+        });
+        try
+        {
+            Assert.Equal(SqlStates.QueryCanceled, Assert.Throws<PgException>(() => _waits.Wait(() => false)).SqlState);
+            Assert.False(_waits.Awaits(Environment.CurrentManagedThreadId));
+        }
+        finally
+        {
+            Interrupts.Serve(null);
+        }
+    }
+
+    [Fact]
     public void A_snapshot_that_sees_the_removal_is_not_waited_for()
     {
         Xid removed = _cluster.Commit();

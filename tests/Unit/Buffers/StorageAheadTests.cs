@@ -79,7 +79,8 @@ public sealed class StorageAheadTests : IDisposable
                 {
                     Failure = e.SqlState;
                 }
-            });
+            })
+            { IsBackground = true };
             _thread.Start();
         }
 
