@@ -24,6 +24,9 @@ internal sealed class ReplayConflicts(
     /// <summary>PostgreSQL's deadlock_timeout, after which it tells of a wait, too.</summary>
     private static readonly TimeSpan WorthSaying = TimeSpan.FromSeconds(1);
 
+    /// <summary>A statement that was cancelled and is still there after so long waits for its client, who does not read what it is sent.</summary>
+    private static readonly TimeSpan Unheard = TimeSpan.FromSeconds(10);
+
     private Xid _clear = Xid.Invalid;
 
     /// <summary>When replay last was at the end of the log: the delay counts from there.</summary>
@@ -73,6 +76,7 @@ internal sealed class ReplayConflicts(
     private void Resolve(Xid removed, Lsn position, CancellationToken stop)
     {
         long began = time.GetTimestamp();
+        long overdueSince = 0;
         bool said = false;
         waits.TailIsHeld = true;
         try
@@ -81,9 +85,11 @@ internal sealed class ReplayConflicts(
             {
                 stop.ThrowIfCancellationRequested();
                 TimeSpan lag = time.GetElapsedTime(CaughtUpAt);
+                overdueSince = lag > delay && overdueSince == 0 ? time.GetTimestamp() : overdueSince;
+                bool inVain = overdueSince != 0 && time.GetElapsedTime(overdueSince) > Unheard;
                 foreach (IServedSession session in sessions())
                 {
-                    Ask(session, oldest, overdue: lag > delay);
+                    Ask(session, oldest, lag > delay, inVain);
                 }
 
                 if (!said && time.GetElapsedTime(began) > WorthSaying)
@@ -106,19 +112,19 @@ internal sealed class ReplayConflicts(
     }
 
     /// <summary>What is to happen to a session for a record that its snapshot may be in the way of.</summary>
-    internal static ConflictMeasure Judge(IServedSession session, Lsn oldest, bool awaitsTail, bool overdue) =>
+    internal static ConflictMeasure Judge(IServedSession session, Lsn oldest, bool awaitsTail, bool overdue, bool inVain = false) =>
         session.OldestSnapshot > oldest ? ConflictMeasure.None
         : awaitsTail ? ConflictMeasure.EndWait
         : !overdue || session.IsBeingLetIn ? ConflictMeasure.None
-        : session.IsRunning ? ConflictMeasure.Cancel
+        : session.IsRunning ? inVain ? ConflictMeasure.Disconnect : ConflictMeasure.Cancel
 
         // Looked at again: its statement may just have ended, and its snapshot with it.
         : session.OldestSnapshot > oldest ? ConflictMeasure.None
         : ConflictMeasure.Terminate;
 
-    private void Ask(IServedSession session, Lsn oldest, bool overdue)
+    private void Ask(IServedSession session, Lsn oldest, bool overdue, bool inVain)
     {
-        switch (Judge(session, oldest, waits.Awaits(session.ThreadId), overdue))
+        switch (Judge(session, oldest, waits.Awaits(session.ThreadId), overdue, inVain))
         {
             case ConflictMeasure.EndWait:
                 waits.End(session.ThreadId, Conflict(fatal: false));
@@ -128,6 +134,9 @@ internal sealed class ReplayConflicts(
                 break;
             case ConflictMeasure.Terminate:
                 session.Terminate(Conflict(fatal: true));
+                break;
+            case ConflictMeasure.Disconnect:
+                session.Disconnect(Conflict(fatal: true));
                 break;
         }
     }
@@ -190,6 +199,9 @@ internal enum ConflictMeasure
     EndWait,
 
     Cancel,
+
+    /// <summary>It was cancelled in vain.</summary>
+    Disconnect,
 
     /// <summary>It is idle in a transaction, so there is no statement to cancel.</summary>
     Terminate,

@@ -57,6 +57,10 @@ public sealed class ReplayConflictTests : IDisposable
     public void A_session_at_the_horizon_is_cancelled_when_overdue_and_at_once_when_it_waits_for_the_tail(bool awaitsTail, bool overdue, bool running, object measure) =>
         Assert.Equal(measure, ReplayConflicts.Judge(new Session { IsRunning = running }, Horizon, awaitsTail, overdue));
 
+    [Fact]
+    public void A_statement_that_was_cancelled_in_vain_loses_its_client() =>
+        Assert.Equal(ConflictMeasure.Disconnect, ReplayConflicts.Judge(new Session { IsRunning = true }, Horizon, awaitsTail: false, overdue: true, inVain: true));
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
