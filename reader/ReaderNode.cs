@@ -158,7 +158,7 @@ public sealed class ReaderNode(NodeEnvironment environment) : INode
     /// <summary>Sessions of a dropped database that do nothing end; others do with their next snapshot, which has the database no more (I5: its files stay for those they have).</summary>
     private void LeaveDatabase(Oid database)
     {
-        foreach (ServedSession session in _server!.Sessions)
+        foreach (IServedSession session in _server!.Sessions)
         {
             if (session.Database == database && !session.IsRunning && session.OldestSnapshot == Lsn.Max)
             {

@@ -36,7 +36,7 @@ internal sealed class AttachedTail : IDisposable
     private Lsn _cut;
     private long _controlRead;
 
-    public AttachedTail(NodeEnvironment environment, NodeEngine engine, Func<IEnumerable<ServedSession>> sessions)
+    public AttachedTail(NodeEnvironment environment, NodeEngine engine, Func<IEnumerable<IServedSession>> sessions)
     {
         _environment = environment;
         _engine = engine;
@@ -46,7 +46,7 @@ internal sealed class AttachedTail : IDisposable
         Log = new AttachedLog(environment, engine, () => _wake.Set());
         Hold = new ReplayHold(() => Log.Verified, () => _wake.Set());
         TimeSpan delay = environment.Settings.Time("max_standby_streaming_delay");
-        _conflicts = new ReplayConflicts(engine.Transactions, sessions, Waits, environment.Time, delay < TimeSpan.Zero ? null : delay);
+        _conflicts = new ReplayConflicts(engine.Transactions, sessions, Waits, environment.Time, delay < TimeSpan.Zero ? null : delay, _log);
         engine.Tail.BeforeRecord = record => _conflicts.Meet(record, _stop.Token);
         _thread = new Thread(Run) { IsBackground = true, Name = "tail" };
     }

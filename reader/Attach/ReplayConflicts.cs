@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using SharedStorage.PgWire.Session;
 using SharedStorage.Primitives;
 using SharedStorage.Transactions;
@@ -14,10 +15,18 @@ namespace SharedStorage.Reader.Attach;
 /// Locks of DDL are no conflict here: catalogs are read with the query's snapshot, and files that go are met when they are missed. A snapshot that is taken after the look sees
 /// everything before the record, and of what the record removes nothing is needed by it; one that was on its way is noticed by the manager's horizon.
 /// </remarks>
-internal sealed class ReplayConflicts(TransactionManager transactions, Func<IEnumerable<ServedSession>> sessions, TailWaits waits, TimeProvider time, TimeSpan? delay)
+internal sealed class ReplayConflicts(
+    TransactionManager transactions, Func<IEnumerable<IServedSession>> sessions, TailWaits waits, TimeProvider time, TimeSpan? delay, ILogger log)
 {
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(2);
     private static readonly TimeSpan EndOfSessions = TimeSpan.FromSeconds(10);
+
+    /// <summary>PostgreSQL's deadlock_timeout, after which it tells of a wait, too.</summary>
+    private static readonly TimeSpan WorthSaying = TimeSpan.FromSeconds(1);
+
+    /// <summary>A statement that was cancelled and is still there after so long waits for its client, who does not read what it is sent.</summary>
+    private static readonly TimeSpan Unheard = TimeSpan.FromSeconds(10);
+
     private Xid _clear = Xid.Invalid;
 
     /// <summary>When replay last was at the end of the log: the delay counts from there.</summary>
@@ -38,10 +47,15 @@ internal sealed class ReplayConflicts(TransactionManager transactions, Func<IEnu
                 return;
         }
 
-        Xid removed = ConflictXids.NewestRemoved(record);
+        AwaitSnapshots(ConflictXids.NewestRemoved(record), record.Start, stop);
+    }
+
+    /// <summary>Returns when no snapshot needs what the record at a position removes: row versions up to an xid.</summary>
+    internal void AwaitSnapshots(Xid removed, Lsn position, CancellationToken stop)
+    {
         if (removed.IsNormal && !(_clear.IsNormal && removed.Precedes(_clear)) && !IsClear(removed, out _))
         {
-            Resolve(removed, stop);
+            Resolve(removed, position, stop);
         }
     }
 
@@ -59,51 +73,82 @@ internal sealed class ReplayConflicts(TransactionManager transactions, Func<IEnu
         return oldest >= transactions.Visible;
     }
 
-    private void Resolve(Xid removed, CancellationToken stop)
+    private void Resolve(Xid removed, Lsn position, CancellationToken stop)
     {
-        var known = new HashSet<int>();
+        long began = time.GetTimestamp();
+        long overdueSince = 0;
+        bool said = false;
         waits.TailIsHeld = true;
         try
         {
             while (!IsClear(removed, out Lsn oldest))
             {
                 stop.ThrowIfCancellationRequested();
-                bool overdue = delay is { } limit && time.GetElapsedTime(CaughtUpAt) > limit;
-                known.Clear();
-                foreach (ServedSession session in sessions())
+                TimeSpan lag = time.GetElapsedTime(CaughtUpAt);
+                overdueSince = lag > delay && overdueSince == 0 ? time.GetTimestamp() : overdueSince;
+                bool inVain = overdueSince != 0 && time.GetElapsedTime(overdueSince) > Unheard;
+                foreach (IServedSession session in sessions())
                 {
-                    known.Add(session.ThreadId);
-                    if (session.OldestSnapshot <= oldest)
-                    {
-                        Ask(session, overdue);
-                    }
+                    Ask(session, oldest, lag > delay, inVain);
                 }
 
-                waits.EndOthers(known, Conflict(fatal: true));
+                if (!said && time.GetElapsedTime(began) > WorthSaying)
+                {
+                    said = true;
+                    Say(removed, position, oldest, lag);
+                }
+
                 stop.WaitHandle.WaitOne(Look);
             }
         }
         finally
         {
             waits.TailIsHeld = false;
+            if (said)
+            {
+                log.LogInformation("replay at {Position} had waited for snapshots for {Seconds:F1} s", position, time.GetElapsedTime(began).TotalSeconds);
+            }
         }
     }
 
-    private void Ask(in ServedSession session, bool overdue)
-    {
-        if (waits.End(session.ThreadId, Conflict(fatal: false)) || !overdue)
-        {
-            return;
-        }
+    /// <summary>What is to happen to a session for a record that its snapshot may be in the way of.</summary>
+    internal static ConflictMeasure Judge(IServedSession session, Lsn oldest, bool awaitsTail, bool overdue, bool inVain = false) =>
+        session.OldestSnapshot > oldest ? ConflictMeasure.None
+        : awaitsTail ? ConflictMeasure.EndWait
+        : !overdue || session.IsBeingLetIn ? ConflictMeasure.None
+        : session.IsRunning ? inVain ? ConflictMeasure.Disconnect : ConflictMeasure.Cancel
 
-        if (session.IsRunning)
+        // Looked at again: its statement may just have ended, and its snapshot with it.
+        : session.OldestSnapshot > oldest ? ConflictMeasure.None
+        : ConflictMeasure.Terminate;
+
+    private void Ask(IServedSession session, Lsn oldest, bool overdue, bool inVain)
+    {
+        switch (Judge(session, oldest, waits.Awaits(session.ThreadId), overdue, inVain))
         {
-            session.Cancel(Conflict(fatal: false));
+            case ConflictMeasure.EndWait:
+                waits.End(session.ThreadId, Conflict(fatal: false));
+                break;
+            case ConflictMeasure.Cancel:
+                session.Cancel(Conflict(fatal: false));
+                break;
+            case ConflictMeasure.Terminate:
+                session.Terminate(Conflict(fatal: true));
+                break;
+            case ConflictMeasure.Disconnect:
+                session.Disconnect(Conflict(fatal: true));
+                break;
         }
-        else
-        {
-            session.Terminate(Conflict(fatal: true));
-        }
+    }
+
+    /// <summary>Names who holds replay, once for each wait: the horizon is one of the sessions' snapshots.</summary>
+    private void Say(Xid removed, Lsn position, Lsn oldest, TimeSpan lag)
+    {
+        string[] holders = [.. sessions().Where(s => s.OldestSnapshot <= oldest).Select(s =>
+            $"{s.ProcessId} ({(s.IsBeingLetIn ? "being let in" : s.IsRunning ? "running" : "idle in transaction")})")];
+        log.LogInformation(
+            "replay at {Position} waits to remove row versions up to {Xid}, which snapshots at {Oldest} may need; it has lagged for {Seconds:F1} s; sessions: {Holders}",
+            position, removed, oldest, lag.TotalSeconds, holders.Length == 0 ? "none any more" : string.Join(", ", holders));
     }
 
     private void EndSessionsOf(Oid database, CancellationToken stop)
@@ -112,16 +157,17 @@ internal sealed class ReplayConflicts(TransactionManager transactions, Func<IEnu
         while (time.GetElapsedTime(began) < EndOfSessions)
         {
             bool any = false;
-            foreach (ServedSession session in sessions())
+            foreach (IServedSession session in sessions())
             {
                 if (session.Database == database)
                 {
                     any = true;
-                    session.Terminate(new PgException(SqlStates.DatabaseDropped, "terminating connection due to conflict with recovery")
+                    var reason = new PgException(SqlStates.DatabaseDropped, "terminating connection due to conflict with recovery")
                     {
                         Detail = "User was connected to a database that must be dropped.",
                         Fatal = true,
-                    });
+                    };
+                    session.Terminate(reason);
                 }
             }
 
@@ -142,4 +188,21 @@ internal sealed class ReplayConflicts(TransactionManager transactions, Func<IEnu
             Hint = fatal ? "In a moment you should be able to reconnect to the database and repeat your command." : null,
             Fatal = fatal,
         };
+}
+
+/// <summary>What a conflict with replay does to a session.</summary>
+internal enum ConflictMeasure
+{
+    None,
+
+    /// <summary>It waits for replay, which waits for it: its statement is cancelled at once, whatever the delay; a client that is being let in takes a later snapshot.</summary>
+    EndWait,
+
+    Cancel,
+
+    /// <summary>It was cancelled in vain.</summary>
+    Disconnect,
+
+    /// <summary>It is idle in a transaction, so there is no statement to cancel.</summary>
+    Terminate,
 }

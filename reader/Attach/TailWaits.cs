@@ -26,7 +26,7 @@ internal sealed class TailWaits(TimeProvider time, TimeSpan patience)
     }
 
     /// <summary>Waits until a condition holds that the tail brings about. False: patience has run out.</summary>
-    /// <exception cref="PgException">The tail waits for this very thread.</exception>
+    /// <exception cref="PgException">The tail waits for this very thread, or its statement was cancelled.</exception>
     public bool Wait(Func<bool> done)
     {
         if (done())
@@ -47,6 +47,7 @@ internal sealed class TailWaits(TimeProvider time, TimeSpan patience)
                     throw reason;
                 }
 
+                Interrupts.Check();
                 Thread.Sleep(Look);
                 long now = time.GetTimestamp();
                 waited += TailIsHeld ? TimeSpan.Zero : time.GetElapsedTime(last, now);
@@ -65,27 +66,14 @@ internal sealed class TailWaits(TimeProvider time, TimeSpan patience)
         }
     }
 
-    /// <summary>Ends the waits of threads that are no session's: of a client that is still being let in, whose snapshot nobody could end otherwise.</summary>
-    public void EndOthers(IReadOnlySet<int> sessions, PgException reason)
-    {
-        foreach ((int thread, Waiter waiter) in _waiting)
-        {
-            if (!sessions.Contains(thread))
-            {
-                waiter.GiveUp = reason;
-            }
-        }
-    }
+    public bool Awaits(int threadId) => _waiting.ContainsKey(threadId);
 
     /// <summary>If the thread waits for the tail, its wait ends with the error.</summary>
-    public bool End(int threadId, PgException reason)
+    public void End(int threadId, PgException reason)
     {
-        if (!_waiting.TryGetValue(threadId, out Waiter? waiter))
+        if (_waiting.TryGetValue(threadId, out Waiter? waiter))
         {
-            return false;
+            waiter.GiveUp = reason;
         }
-
-        waiter.GiveUp = reason;
-        return true;
     }
 }

@@ -14,7 +14,7 @@ namespace SharedStorage.Reader.Serve;
 /// <param name="age">The setting.</param>
 /// <param name="time">The clock.</param>
 /// <param name="log">Where ended sessions are told of.</param>
-public sealed class SnapshotAge(Func<Lsn> visible, Func<IEnumerable<ServedSession>> sessions, TimeSpan age, TimeProvider time, ILogger log) : IDisposable
+public sealed class SnapshotAge(Func<Lsn> visible, Func<IEnumerable<IServedSession>> sessions, TimeSpan age, TimeProvider time, ILogger log) : IDisposable
 {
     /// <summary>How exact the bound is: it is met within a twentieth of the age.</summary>
     private const int Samples = 20;
@@ -72,7 +72,7 @@ public sealed class SnapshotAge(Func<Lsn> visible, Func<IEnumerable<ServedSessio
     private void EndBelow(Lsn bound)
     {
         _stillThere.Clear();
-        foreach (ServedSession session in sessions())
+        foreach (IServedSession session in sessions())
         {
             if (session.OldestSnapshot >= bound)
             {

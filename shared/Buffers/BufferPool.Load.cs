@@ -24,38 +24,69 @@ public sealed unsafe partial class BufferPool
 
     private static EntryList Entries => _entries ??= new EntryList();
 
+    /// <summary>What a load met that only replay can clear away, beside a stock writer.</summary>
+    private readonly record struct Obstacle(ObstacleKind Kind, Lsn At);
+
+    private enum ObstacleKind
+    {
+        None,
+
+        /// <summary>The page has an LSN, <see cref="Obstacle.At"/>, that this node has not applied.</summary>
+        Future,
+
+        /// <summary>The file ends before the block, though the log knows it.</summary>
+        Missing,
+
+        /// <summary>Records from <see cref="Obstacle.At"/> on are needed and cannot be read any more.</summary>
+        LogGone,
+    }
+
     /// <summary>The page in a frame of its own, pinned; null when another thread has begun to load it.</summary>
     private Frame? Load(in BufferTag tag, int hash, PinMode mode)
     {
-        bool writing = _writing;
-        if (tag.Block.Value >= BlockCount(tag.Rel, tag.Fork))
+        for (int missing = 0; ;)
         {
-            return PastEnd(tag, mode, writing);
-        }
+            bool writing = _writing;
+            if (tag.Block.Value >= BlockCount(tag.Rel, tag.Fork))
+            {
+                return PastEnd(tag, mode, writing);
+            }
 
-        Frame frame = TakeFrame();
-        if (!_table.TryInsert(frame, tag, hash, writing ? FrameFlags.None : FrameFlags.Immutable))
-        {
-            Free(frame);
-            return null;
-        }
+            Frame frame = TakeFrame();
+            if (!_table.TryInsert(frame, tag, hash, writing ? FrameFlags.None : FrameFlags.Immutable))
+            {
+                Free(frame);
+                return null;
+            }
 
-        try
-        {
-            Fill(frame, tag, hash, mode, writing);
-        }
-        catch
-        {
-            _table.Remove(frame, hash);
-            frame.ForgetDirty();
-            frame.EndLoad(valid: false);
-            frame.Set(FrameFlags.Detached);
-            frame.Unpin();
-            throw;
-        }
+            Obstacle met;
+            bool filled = false;
+            try
+            {
+                met = Fill(frame, tag, hash, mode, writing);
+                filled = met.Kind == ObstacleKind.None;
+            }
+            finally
+            {
+                if (!filled)
+                {
+                    _table.Remove(frame, hash);
+                    frame.ForgetDirty();
+                    frame.EndLoad(valid: false);
+                    frame.Set(FrameFlags.Detached);
+                    frame.Unpin();
+                }
+            }
 
-        frame.EndLoad(valid: true);
-        return frame;
+            if (filled)
+            {
+                frame.EndLoad(valid: true);
+                return frame;
+            }
+
+            // Nobody waits for this thread meanwhile: who wants the page meets the obstacle, too, and waits for himself, so that replay knows whom it holds up.
+            Overcome(met, tag, ref missing);
+        }
     }
 
     /// <summary>A zero page that is in no table: what a node that applies, or one that may meet anything, sees past the end (R1). It must not be changed.</summary>
@@ -74,7 +105,8 @@ public sealed unsafe partial class BufferPool
         return frame;
     }
 
-    private void Fill(Frame frame, in BufferTag tag, int hash, PinMode mode, bool writing)
+    /// <summary>The page as of now, or what is in the way.</summary>
+    private Obstacle Fill(Frame frame, in BufferTag tag, int hash, PinMode mode, bool writing)
     {
         if (mode == PinMode.NoRead)
         {
@@ -87,11 +119,11 @@ public sealed unsafe partial class BufferPool
                 _index.MarkDone(tag, hash);
             }
 
-            return;
+            return default;
         }
 
         EntryList entries = Entries;
-        for (int missing = 0; ;)
+        while (true)
         {
             // What storage gives from here on has all changes before `from`; entries from there on are complete unless a cut passes it meanwhile (R6).
             Lsn to = writing ? Lsn.Max : _options.Applied.Value;
@@ -105,40 +137,30 @@ public sealed unsafe partial class BufferPool
                 continue;
             }
 
-            Lsn future;
             try
             {
-                int first = PrepareBase(frame.Page, tag, mode, from, to, entries, out future);
+                int first = PrepareBase(frame.Page, tag, mode, from, to, entries, out Lsn future);
                 if (first == Missing)
                 {
-                    if (!ExistsAfterAll(tag, ++missing))
-                    {
-                        frame.Page.Bytes.Clear();
-                        Volatile.Write(ref frame.Mark, _options.Applied.Value.Value);
-                        return;
-                    }
-
-                    continue;
+                    return new Obstacle(ObstacleKind.Missing, Lsn.Invalid);
                 }
 
-                if (!future.IsValid)
+                if (future.IsValid)
                 {
-                    Redo(frame.Page, tag, entries, first);
-                    FinishLoad(frame, tag, hash, writing, to, entries, first);
-                    return;
+                    return new Obstacle(ObstacleKind.Future, future);
                 }
+
+                Redo(frame.Page, tag, entries, first);
+                FinishLoad(frame, tag, hash, writing, to, entries, first);
+                return default;
             }
-            catch (StorageException e) when (!writing)
+            catch (StorageException e) when (!writing && MayBeginAgain(e, from))
             {
-                if (!MayBeginAgain(e, from))
+                if (_index.CutPoint <= from)
                 {
-                    throw;
+                    return new Obstacle(ObstacleKind.LogGone, from);
                 }
-
-                continue;
             }
-
-            WaitForFuture(tag, future);
         }
     }
 
@@ -146,24 +168,39 @@ public sealed unsafe partial class BufferPool
     /// The log before the cut may be gone: then a load begins again from what storage has by now. A stock writer recycles log by its own checkpoints, a little before
     /// this node knows of them.
     /// </summary>
-    private bool MayBeginAgain(StorageException e, Lsn from) =>
-        _index.CutPoint > from || (e.LogIsGone && _options.Ahead is { } ahead && ahead.AwaitCut(() => _index.CutPoint > from));
+    private bool MayBeginAgain(StorageException e, Lsn from) => _index.CutPoint > from || (e.LogIsGone && _options.Ahead is not null);
 
-    /// <summary>
-    /// A block that the log knows is not in its file: a stock writer has cut or removed the file, and the log says which. True: look again;
-    /// false: the block was cut off.
-    /// </summary>
-    /// <exception cref="PgException">The relation was dropped.</exception>
-    private bool ExistsAfterAll(in BufferTag tag, int times)
+    /// <summary>Waits until the page may be loaded anew.</summary>
+    /// <exception cref="StorageException">On a cluster of ours there is nothing to wait for.</exception>
+    /// <exception cref="PgException">The wait is over, or the relation was dropped.</exception>
+    private void Overcome(in Obstacle met, BufferTag tag, ref int missing)
     {
         const int patience = 3;
-        IStorageAhead ahead = _options.Ahead!;
-        if (ahead.IsGone(tag.Rel) || times > patience || _forks.Get(tag.Rel, ForkNumber.Main).Dropped.IsValid)
+        switch (met.Kind)
         {
-            throw ahead.Vanished(tag.Rel);
-        }
+            case ObstacleKind.Future:
+                WaitForFuture(tag, met.At);
+                break;
+            case ObstacleKind.LogGone:
+                Lsn from = met.At;
+                if (!_options.Ahead!.AwaitCut(() => _index.CutPoint > from))
+                {
+                    throw new StorageException(string.Create(CultureInfo.InvariantCulture,
+                        $"block {tag.Block.Value} of file \"{FileOf(tag)}\" needs log from {from} on, which is gone"))
+                    { LogIsGone = true };
+                }
 
-        return tag.Block.Value < BlockCount(tag.Rel, tag.Fork);
+                break;
+            case ObstacleKind.Missing:
+                // A stock writer has cut or removed the file, and the log says which.
+                IStorageAhead ahead = _options.Ahead!;
+                if (ahead.IsGone(tag.Rel) || ++missing > patience || _forks.Get(tag.Rel, ForkNumber.Main).Dropped.IsValid)
+                {
+                    throw ahead.Vanished(tag.Rel);
+                }
+
+                break;
+        }
     }
 
     private void FinishLoad(Frame frame, in BufferTag tag, int hash, bool writing, Lsn to, EntryList entries, int first)

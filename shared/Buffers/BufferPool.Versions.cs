@@ -108,6 +108,12 @@ public sealed unsafe partial class BufferPool
         try
         {
             bool writing = _writing;
+            if (_options.Ahead is not null)
+            {
+                // To learn a size may be to wait for replay: not while others wait for the version.
+                _ = BlockCount(frame.Tag.Rel, frame.Tag.Fork);
+            }
+
             if (!writing && IsCurrentAt(frame, _options.Applied.Value))
             {
                 return next = frame;

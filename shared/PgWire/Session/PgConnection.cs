@@ -4,13 +4,14 @@ using Microsoft.Extensions.Logging;
 using SharedStorage.PgWire.Messages;
 using SharedStorage.Primitives;
 using SharedStorage.Sql.Session;
+using SharedStorage.Transactions;
 
 namespace SharedStorage.PgWire.Session;
 
 /// <summary>
 /// One client: startup, then the message loop on its own thread (postgres.c's PostgresMain). The SQL itself is <see cref="SqlSession"/>'s.
 /// </summary>
-internal sealed class PgConnection
+internal sealed class PgConnection : IServedSession
 {
     private readonly PgServer _server;
     private readonly Socket _socket;
@@ -19,6 +20,9 @@ internal sealed class PgConnection
     private readonly MessageWriter _writer;
     private readonly Thread _thread;
     private SqlSession? _session;
+
+    /// <summary>The transaction that reads the catalogs for the session that is being made.</summary>
+    private Transaction? _opening;
     private WireSink _sink = null!;
     private volatile PgException? _terminate;
     private bool _skipToSync;
@@ -45,6 +49,14 @@ internal sealed class PgConnection
     /// <summary>Null before the client has been let in.</summary>
     public SqlSession? Session => Volatile.Read(ref _session);
 
+    /// <summary>It has, or may have, a snapshot.</summary>
+    public bool Reads => Session is not null || Volatile.Read(ref _opening) is not null;
+
+    bool IServedSession.IsBeingLetIn => Session is null;
+    bool IServedSession.IsRunning => Session is { IsRunning: true };
+    Oid IServedSession.Database => Session?.DatabaseId ?? Oid.Invalid;
+    Lsn IServedSession.OldestSnapshot => Session?.OldestSnapshot ?? Volatile.Read(ref _opening)?.OldestSnapshot ?? Lsn.Max;
+
     public int ThreadId => _thread.ManagedThreadId;
 
     public void Start() => _thread.Start();
@@ -52,6 +64,8 @@ internal sealed class PgConnection
     public void Join(TimeSpan patience) => _thread.Join(patience);
 
     public void Cancel() => _session?.Cancel();
+
+    public void Cancel(PgException reason) => _session?.Cancel(reason);
 
     /// <summary>From any thread: the running query ends with the reason; a session that waits for its client is woken by the end of its input.</summary>
     public void Terminate(PgException reason) => End(reason, SocketShutdown.Receive);
@@ -145,7 +159,7 @@ internal sealed class PgConnection
 
         try
         {
-            _session = new SqlSession(_server.Node, packet.ToStartup(ProcessId));
+            _session = Open(packet.ToStartup(ProcessId));
         }
         catch (PgException e)
         {
@@ -177,9 +191,37 @@ internal sealed class PgConnection
         return true;
     }
 
+    /// <summary>
+    /// Where replay needs what the client's first snapshot holds, the client begins anew with a later one: it has been told nothing yet, so there is nothing to cancel.
+    /// </summary>
+    private SqlSession Open(SessionStartup startup)
+    {
+        startup = startup with { Begins = tx => Volatile.Write(ref _opening, tx) };
+        Interrupts.Serve(() =>
+        {
+            if (_terminate is { } reason)
+            {
+                throw reason;
+            }
+        });
+        var clock = System.Diagnostics.Stopwatch.StartNew();
+        while (true)
+        {
+            try
+            {
+                return new SqlSession(_server.Node, startup);
+            }
+            catch (PgException e) when (e.SqlState == SqlStates.SerializationFailure && _terminate is null && clock.Elapsed < _server.Options.StartupTimeout)
+            {
+                _server.Log.LogDebug("session {ProcessId} takes a later snapshot: {Reason}", ProcessId, e.Message);
+            }
+        }
+    }
+
     private void Loop()
     {
         SqlSession session = _session!;
+        Interrupts.Serve(session.CheckInterrupts);
         while (true)
         {
             if (!_reader.HasBuffered)

@@ -74,9 +74,8 @@ public sealed class PgServer : IDisposable
         return found;
     }
 
-    /// <summary>The sessions that there are, for who has to make room for replay.</summary>
-    public IEnumerable<ServedSession> Sessions =>
-        _connections.Values.Where(static c => c.Session is not null).Select(static c => new ServedSession(c));
+    /// <summary>The sessions that there are, and clients whose session is being made, for who has to make room for replay.</summary>
+    public IEnumerable<IServedSession> Sessions => _connections.Values.Where(static c => c.Reads);
 
     /// <summary>Ends all sessions with this FATAL error; new ones still come in as the admission lets them.</summary>
     public void TerminateAll(PgException reason)
@@ -197,29 +196,4 @@ public sealed class PgServer : IDisposable
             connection.Start();
         }
     }
-}
-
-/// <summary>A session as the node's other threads see it.</summary>
-public readonly struct ServedSession
-{
-    private readonly PgConnection _connection;
-
-    internal ServedSession(PgConnection connection) => _connection = connection;
-
-    public SharedStorage.Primitives.Oid Database => _connection.Session!.DatabaseId;
-    public Lsn OldestSnapshot => _connection.Session!.OldestSnapshot;
-
-    /// <summary>Of the thread that runs the session.</summary>
-    public int ThreadId => _connection.ThreadId;
-
-    public bool IsRunning => _connection.Session!.IsRunning;
-
-    /// <summary>The running statement ends with the error.</summary>
-    public void Cancel(PgException reason) => _connection.Session!.Cancel(reason);
-
-    /// <summary>The session ends with the FATAL error, whether a statement runs or not.</summary>
-    public void Terminate(PgException reason) => _connection.Terminate(reason);
-
-    /// <summary>The same for a session that cannot tell its client, who does not read: the connection is shut down.</summary>
-    public void Disconnect(PgException reason) => _connection.Disconnect(reason);
 }

@@ -89,6 +89,9 @@ public sealed record SessionStartup
     /// <summary>A session of the node's own, for autovacuum: as the first superuser, in any database.</summary>
     public bool IsAutovacuum { get; init; }
 
+    /// <summary>Called with the transaction in which the session's catalogs are read, before it has a snapshot.</summary>
+    public Action<Transaction>? Begins { get; init; }
+
     /// <summary>The other parameters of the startup message (application_name, client_encoding, DateStyle, options ...).</summary>
     public IReadOnlyDictionary<string, string> Parameters { get; init; } = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
 }

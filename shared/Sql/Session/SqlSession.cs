@@ -39,6 +39,7 @@ public sealed partial class SqlSession : IDisposable
         Transaction tx = node.Engine.Transactions.Begin(_locks, true);
         try
         {
+            startup.Begins?.Invoke(tx);
             using Snapshot snapshot = tx.TakeSnapshot();
             CatalogView shared = node.Catalogs.Shared.View(snapshot);
             _user = startup.IsAutovacuum ? shared.Scan(SystemCatalogs.AuthId).First(r => r.Oid.Value == PgOids.BootstrapSuperuser)
@@ -100,23 +101,23 @@ public sealed partial class SqlSession : IDisposable
     internal CancelFlag CancelFlag => _cancel;
 
     /// <summary>Asks the running query to stop with 57014. From any thread; nothing when no query runs.</summary>
-    public void Cancel()
-    {
-        if (_running)
-        {
-            _cancel.Set(new PgException(SqlStates.QueryCanceled, "canceling statement due to user request"));
-            _locks.Interrupt();
-        }
-    }
+    public void Cancel() => Cancel(new PgException(SqlStates.QueryCanceled, "canceling statement due to user request"));
 
     /// <summary>Whether a statement runs; without one a session cannot be cancelled, only ended. From any thread.</summary>
     public bool IsRunning => _running;
 
-    /// <summary>Asks the running statement to stop with this error. From any thread.</summary>
+    /// <summary>For the session's thread, where it waits.</summary>
+    /// <exception cref="PgException">The statement, or the session, is to end.</exception>
+    public void CheckInterrupts() => _cancel.Check();
+
+    /// <summary>Asks the running statement to stop with this error. From any thread; nothing when no query runs.</summary>
     public void Cancel(PgException reason)
     {
-        _cancel.Set(reason);
-        _locks.Interrupt();
+        if (_running)
+        {
+            _cancel.Set(reason);
+            _locks.Interrupt();
+        }
     }
 
     /// <summary>Asks the session to end: the running query stops with this FATAL error (57P01, 57P02, 25P03). From any thread.</summary>
