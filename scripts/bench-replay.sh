@@ -97,7 +97,9 @@ field() { python3 -c 'import json,sys; d = json.load(open(sys.argv[1])); v = d
 for k in sys.argv[2].split("."): v = v[k]
 print(v)' "$1" "$2"; }
 calc() { awk "BEGIN { printf \"$1\", $2 }"; }
-row() { printf '  %-44s %9s %10s %9s %8s %12s %10s\n' "$@"; }
+# Stock's seconds, or CPU seconds, divided by ours.
+by() { calc %.2f "$1 / ($2 + 0.0001)"; }
+row() { printf '  %-42s %8s %10s %9s %8s %10s %7s %8s\n' "$@"; }
 
 # A stock server that recovers the same WAL from the base copy: the server itself says how long redo took, and with how much CPU.
 standby_replay() {
@@ -141,14 +143,14 @@ for kind in "${kinds[@]}"; do
   t1=$(date +%s.%N)
   files=$(ls "$data/pg_wal" | grep -c '^0')
   printf '\n%s: %s MB of WAL, %s records\n' "$kind" "$log" "$records"
-  row '' 'MB/s' 'records/s' seconds cpu-s 'x standby' 'peak MB'
+  row '' 'MB/s' 'records/s' seconds cpu-s 'x standby' 'x cpu' 'peak MB'
   tail=$(field "$out" tail.seconds) full=$(field "$out.forward" totalSeconds)
-  row "our tail" "$(calc %.0f "$log / $tail")" "$(calc %.0f "$records / $tail")" "$(calc %.2f "$tail")" "$(field "$out" tail.cpuSeconds)" "$(calc %.2f "$standby_seconds / $tail")" "$(field "$out" peakMegabytes)"
-  row "stock PostgreSQL's replay" "$(calc %.0f "$log / ($standby_seconds + 0.001)")" "$(calc %.0f "$records / ($standby_seconds + 0.001)")" "$standby_seconds" "$(calc %.2f "$standby_cpu")" 1.00 ''
-  row "our tail, then all pages brought forward" "$(calc %.0f "$log / $full")" "$(calc %.0f "$records / $full")" "$(calc %.2f "$full")" "$(field "$out.forward" totalCpuSeconds)" "$(calc %.2f "$standby_seconds / $full")" "$(field "$out.forward" peakMegabytes)"
-  row "pg_waldump -q" "$(calc %.0f "$log / $dump")" "$(calc %.0f "$records / $dump")" "$(calc %.2f "$dump")" '' "$(calc %.2f "$standby_seconds / $dump")" ''
-  row "dd iflag=direct bs=1M (whole segments)" "$(calc %.0f "$files * 16.777 / ($t1 - $t0)")" '' "$(calc %.2f "$t1 - $t0")" '' '' ''
+  row "our tail" "$(calc %.0f "$log / $tail")" "$(calc %.0f "$records / $tail")" "$(calc %.2f "$tail")" "$(field "$out" tail.cpuSeconds)" "$(by "$standby_seconds" "$tail")" "$(by "($standby_cpu)" "$(field "$out" tail.cpuSeconds)")" "$(field "$out" peakMegabytes)"
+  row "stock PostgreSQL's replay" "$(calc %.0f "$log / ($standby_seconds + 0.001)")" "$(calc %.0f "$records / ($standby_seconds + 0.001)")" "$standby_seconds" "$(calc %.2f "$standby_cpu")" 1.00 1.00 ''
+  row "our tail, then all pages brought forward" "$(calc %.0f "$log / $full")" "$(calc %.0f "$records / $full")" "$(calc %.2f "$full")" "$(field "$out.forward" totalCpuSeconds)" "$(by "$standby_seconds" "$full")" "$(by "($standby_cpu)" "$(field "$out.forward" totalCpuSeconds)")" "$(field "$out.forward" peakMegabytes)"
+  row "pg_waldump -q" "$(calc %.0f "$log / $dump")" "$(calc %.0f "$records / $dump")" "$(calc %.2f "$dump")" '' "$(by "$standby_seconds" "$dump")" '' ''
+  row "dd iflag=direct bs=1M (whole segments)" "$(calc %.0f "$files * 16.777 / ($t1 - $t0)")" '' "$(calc %.2f "$t1 - $t0")" '' '' '' ''
   say "  brought forward: $(field "$out.forward" forward.pages) pages, $(field "$out.forward" forward.recordsRedone) changes redone, in $(calc %.2f "$(field "$out.forward" forward.seconds)") s"
 done
 say ""
-say "x standby: stock PostgreSQL's seconds divided by the row's. Stock reads this WAL from the system's cache, we read it with O_DIRECT."
+say "x standby: stock PostgreSQL's seconds divided by the row's; x cpu: its CPU seconds (user and system, all threads), which say more on a machine that others use too. Stock reads this WAL from the system's cache, we read it with O_DIRECT."

@@ -1,3 +1,4 @@
+using SharedStorage.Buffers.LogIndex;
 using SharedStorage.Format.Pages;
 using SharedStorage.Io;
 using SharedStorage.Primitives;
@@ -178,8 +179,9 @@ public sealed unsafe partial class BufferPool
         if (_writing && _index.PageCount > 0)
         {
             // What was left to redo is void with the pages; the path may be used anew.
-            foreach (BufferTag tag in _index.Pages())
+            foreach (PendingPage pending in _index.Pages())
             {
+                BufferTag tag = pending.Tag;
                 if (tag.Rel == rel && (fork is null || tag.Fork == fork) && tag.Block.Value >= firstBlock)
                 {
                     _index.MarkDone(tag, tag.GetHashCode());

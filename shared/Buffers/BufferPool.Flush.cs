@@ -1,3 +1,4 @@
+using SharedStorage.Buffers.LogIndex;
 using SharedStorage.Primitives;
 
 namespace SharedStorage.Buffers;
@@ -139,9 +140,10 @@ public sealed unsafe partial class BufferPool
             return;
         }
 
-        var pending = new List<BufferTag>();
-        foreach (BufferTag tag in _index.Pages())
+        var pending = new List<PendingPage>();
+        foreach (PendingPage page in _index.Pages())
         {
+            BufferTag tag = page.Tag;
             bool gone = _forks.Get(tag.Rel, ForkNumber.Main).Dropped.IsValid && !_files.Exists(tag.Rel, ForkNumber.Main);
             if (gone || tag.Block.Value >= BlockCount(tag.Rel, tag.Fork))
             {
@@ -149,12 +151,12 @@ public sealed unsafe partial class BufferPool
             }
             else
             {
-                pending.Add(tag);
+                pending.Add(page);
             }
         }
 
         BringForward(pending, CancellationToken.None);
-        foreach (BufferTag tag in pending)
+        foreach (BufferTag tag in pending.Select(static p => p.Tag))
         {
             Invariant.Check(
                 tag.Block.Value >= BlockCount(tag.Rel, tag.Fork) || !_index.Contains(tag, tag.GetHashCode()), "R3", "a page that was brought forward on a writer still has entries to redo");

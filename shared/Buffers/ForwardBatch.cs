@@ -1,6 +1,8 @@
+using System.Numerics;
 using System.Runtime.ExceptionServices;
 using SharedStorage.Buffers.LogIndex;
 using SharedStorage.Primitives;
+using SharedStorage.Wal.Reading;
 
 namespace SharedStorage.Buffers;
 
@@ -37,13 +39,11 @@ internal sealed class ForwardQueue(List<PendingPage> pages, CancellationToken ca
     public void Fail(Exception e) => Interlocked.CompareExchange(ref _failure, ExceptionDispatchInfo.Capture(e), null);
 }
 
-/// <summary>A page with entries: where those begin that have to be redone, and how many they are.</summary>
-internal readonly record struct PendingPage(BufferTag Tag, Lsn First, int Entries);
-
 /// <summary>A page that is being brought forward outside the table. The frame is null once it is in the table.</summary>
-internal struct ForwardPage
+internal unsafe struct ForwardPage
 {
     public BufferTag Tag;
+    public byte* Bytes;
     public Frame? Frame;
     public Lsn To;
     public Lsn FirstEntry;
@@ -54,23 +54,32 @@ internal struct ForwardPage
     public bool Writing;
 }
 
-/// <summary>One thread's pages with their entries, which are sorted by position: a number of the page in the low bits, the position above them.</summary>
+/// <summary>
+/// One thread's pages with their entries: a number of the page in the low bits, the position above them. Sorted by stretch of the log, and within one by page: what a page gets from
+/// a stretch it gets while it is in the processor's cache.
+/// </summary>
 internal sealed class ForwardBatch(int maxPages)
 {
     private const int SlotBits = 16;
-    /// <summary>16 MB of positions. More would save passes over the log, and take memory that nothing else has a use for.</summary>
-    public const int MaxEntries = 1 << 21;
-    private const int DigitBits = 11;
+
+    /// <summary>32 MB of positions, and as much to sort them. Fewer would make more passes over the log.</summary>
+    public const int MaxEntries = 1 << 22;
+
+    private static readonly int StretchShift = SlotBits + BitOperations.Log2(IWalScan.StretchSize / 8);
 
     private ulong[] _items = new ulong[4096];
-    private ulong[] _other = [];
+    private ulong[] _sorted = [];
+    private int[] _ends = new int[64];
 
-    /// <summary>No entry before this is in the batch.</summary>
+    /// <summary>No entry before this is in the batch: the start of a stretch.</summary>
     public Lsn Reference { get; private set; }
 
     public ForwardPage[] Pages { get; } = new ForwardPage[Math.Min(maxPages, 1 << SlotBits)];
     public int Count { get; private set; }
     public int EntryCount { get; private set; }
+
+    /// <summary>Stretches from <see cref="Reference"/> to the last that has entries.</summary>
+    public int StretchCount { get; private set; }
 
     /// <summary>The names of the pages, before they are prepared.</summary>
     public List<BufferTag> Tags { get; } = [];
@@ -82,12 +91,22 @@ internal sealed class ForwardBatch(int maxPages)
 
     public Lsn StartOf(ulong item) => Reference + (item >> SlotBits << 3);
 
+    public ulong NumberOf(int stretch) => (Reference.Value / IWalScan.StretchSize) + (uint)stretch;
+
+    /// <summary>The entries of a stretch, page by page, each page's in log order. After <see cref="Sort"/>.</summary>
+    public ReadOnlySpan<ulong> EntriesOf(int stretch)
+    {
+        int begin = stretch == 0 ? 0 : _ends[stretch - 1];
+        return _sorted.AsSpan(begin, _ends[stretch] - begin);
+    }
+
     public void Begin(Lsn reference)
     {
         Array.Clear(Pages);
+        Array.Clear(_ends);
         Behind.Clear();
-        Reference = reference;
-        Count = EntryCount = 0;
+        Reference = new Lsn(reference.Value & ~(IWalScan.StretchSize - 1UL));
+        Count = EntryCount = StretchCount = 0;
     }
 
     public void Add(in ForwardPage page, EntryList entries, int first)
@@ -100,49 +119,41 @@ internal sealed class ForwardBatch(int maxPages)
 
         for (int i = first; i < entries.Count; i++)
         {
-            _items[EntryCount++] = ((entries.Start(i) - Reference) >> 3 << SlotBits) | (uint)Count;
+            ulong item = ((entries.Start(i) - Reference) >> 3 << SlotBits) | (uint)Count;
+            int stretch = (int)(item >> StretchShift);
+            if (stretch >= StretchCount)
+            {
+                StretchCount = stretch + 1;
+                if (stretch >= _ends.Length)
+                {
+                    Array.Resize(ref _ends, stretch * 2);
+                }
+            }
+
+            _ends[stretch]++;
+            _items[EntryCount++] = item;
         }
 
         Pages[Count++] = page;
     }
 
-    /// <summary>The entries by position: a radix sort, since there are millions and their positions are dense.</summary>
-    public ReadOnlySpan<ulong> Sorted()
+    /// <summary>A counting sort by stretch: pages and their entries come in order, and keep it.</summary>
+    public void Sort()
     {
-        if (_other.Length < EntryCount)
+        if (_sorted.Length < EntryCount)
         {
-            _other = new ulong[_items.Length];
+            _sorted = new ulong[_items.Length];
         }
 
-        ulong max = 0;
+        int sum = 0;
+        foreach (ref int end in _ends.AsSpan(0, StretchCount))
+        {
+            (end, sum) = (sum, sum + end);
+        }
+
         foreach (ulong item in _items.AsSpan(0, EntryCount))
         {
-            max |= item;
+            _sorted[_ends[(int)(item >> StretchShift)]++] = item;
         }
-
-        Span<int> counts = stackalloc int[1 << DigitBits];
-        for (int shift = SlotBits; shift < 64 && max >> shift != 0; shift += DigitBits)
-        {
-            counts.Clear();
-            foreach (ulong item in _items.AsSpan(0, EntryCount))
-            {
-                counts[(int)(item >> shift) & ((1 << DigitBits) - 1)]++;
-            }
-
-            int sum = 0;
-            for (int digit = 0; digit < counts.Length; digit++)
-            {
-                (counts[digit], sum) = (sum, sum + counts[digit]);
-            }
-
-            foreach (ulong item in _items.AsSpan(0, EntryCount))
-            {
-                _other[counts[(int)(item >> shift) & ((1 << DigitBits) - 1)]++] = item;
-            }
-
-            (_items, _other) = (_other, _items);
-        }
-
-        return _items.AsSpan(0, EntryCount);
     }
 }

@@ -160,8 +160,10 @@ public sealed unsafe partial class LogIndex : IDisposable
     internal bool Contains(in BufferTag tag, int hash) =>
         (Find(hash & _mask, tag) is var index && index != 0 && CountOf(index) > 0) || SpillContains(tag, hash);
 
-    /// <summary>The pages that have entries, some of them more than once. On a node where nothing is added meanwhile.</summary>
-    internal IEnumerable<BufferTag> Pages()
+    /// <summary>
+    /// The pages that have entries, some of them more than once: one whose entries lie in several places comes with what it has in each. On a node where nothing is added meanwhile.
+    /// </summary>
+    internal IEnumerable<PendingPage> Pages()
     {
         for (int bucket = 0; bucket < _bucketCount; bucket++)
         {
@@ -169,16 +171,16 @@ public sealed unsafe partial class LogIndex : IDisposable
             {
                 if (CountOf(index) > 0)
                 {
-                    yield return TagOf(index);
+                    yield return SummaryOf(index);
                 }
             }
         }
 
         foreach (SpillRun run in Volatile.Read(ref _runs))
         {
-            foreach (BufferTag tag in run.Tags(Volatile.Read(ref _cut)))
+            foreach (PendingPage page in run.PendingPages(Volatile.Read(ref _cut)))
             {
-                yield return tag;
+                yield return page;
             }
         }
     }
@@ -193,7 +195,15 @@ public sealed unsafe partial class LogIndex : IDisposable
     private int HeadOf(int bucket) => Volatile.Read(ref _buckets[bucket].Head);
     private int NextOf(int index) => _cells.Page(index).Next;
     private int CountOf(int index) => (int)(uint)Volatile.Read(ref _cells.Page(index).Tail);
-    private BufferTag TagOf(int index) => _cells.Page(index).Tag;
+
+    private PendingPage SummaryOf(int index)
+    {
+        ref PageCell page = ref _cells.Page(index);
+        int skip = page.Skip;
+        ulong first = skip < InlineEntries || page.FirstRun == 0
+            ? page.Inline[Math.Min(skip, InlineEntries - 1)] : _cells.Run(page.FirstRun).Entries[(skip - InlineEntries) % RunEntries];
+        return new PendingPage(page.Tag, new Lsn(first & ~InitializesBit), page.Count - skip);
+    }
 
     private int Find(int bucket, in BufferTag tag)
     {
@@ -350,3 +360,6 @@ public sealed unsafe partial class LogIndex : IDisposable
         public int Head;
     }
 }
+
+/// <summary>A page with entries: where the first of them begins, and how many they are.</summary>
+internal readonly record struct PendingPage(BufferTag Tag, Lsn First, int Entries);

@@ -77,7 +77,7 @@ internal sealed unsafe class SpillRun : IDisposable
     public void MarkDone(in BufferTag tag, int hash) => Visit(tag, hash, 0, mark: true);
 
     /// <summary>The pages that are not done, some of them more than once. Those whose entries the cut has passed are done from now on.</summary>
-    public IEnumerable<BufferTag> Tags(ulong cut)
+    public IEnumerable<PendingPage> PendingPages(ulong cut)
     {
         byte[] group = [];
         for (int g = 0; g + 1 < _groups.Length; g++)
@@ -102,7 +102,8 @@ internal sealed unsafe class SpillRun : IDisposable
                 }
                 else if (!IsDone(_groups[g] + at))
                 {
-                    yield return page.Tag;
+                    ulong first = MemoryMarshal.Read<ulong>(group.AsSpan(at + RunPage.Size)) & ~LogIndex.InitializesBit;
+                    yield return new PendingPage(page.Tag, new Lsn(first), page.Count);
                 }
 
                 at += page.Bytes;

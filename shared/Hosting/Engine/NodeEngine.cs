@@ -173,13 +173,13 @@ public sealed class NodeEngine : IDisposable
 }
 
 /// <summary>Records by position, along the history that the node follows at the moment.</summary>
-public sealed class FollowedRecords(WalDirectory directory, TimelineHistory history, RecentWal recent) : IWalRecords, IWalScans, IDisposable
+public sealed class FollowedRecords(WalDirectory directory, TimelineHistory history, RecentWal recent) : IWalRecords, IWalStretches, IDisposable
 {
     private volatile WalRecords _records = new(directory, history, recent);
 
     public void Read(Lsn start, WalRecord into) => _records.Read(start, into);
 
-    public IWalScan OpenScan() => _records.OpenScan();
+    public IWalScan OpenScan(int readers) => _records.OpenScan(readers);
 
     public void Follow(TimelineHistory next) => _records = new WalRecords(directory, next, recent);
 

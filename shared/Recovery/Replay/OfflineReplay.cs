@@ -31,15 +31,17 @@ public sealed record ReplayOptions
 
     /// <summary>Where the index of the log spills to; null keeps it in memory, whatever its size.</summary>
     public string? SpillDirectory { get; init; }
+
+    /// <summary>Sees each record once it is applied (<see cref="LogTail.RecordApplied"/>); null where speed counts.</summary>
+    public Action<WalRecord>? RecordApplied { get; init; }
 }
 
 /// <summary>
 /// A log replayed over a base copy with a node's own machinery (tail, index, pool, redo table) and nothing else: what following costs, and what bringing every page forward costs.
-/// Nothing is written and nothing is compared; walcheck does that.
+/// Nothing is written and nothing is compared; walcheck does that, and uses this.
 /// </summary>
 public sealed class OfflineReplay : IDisposable
 {
-    private readonly RelationFiles _files;
     private readonly RecentWal _recent = new();
     private readonly WalRecords _records;
     private readonly WalReader _reader;
@@ -60,26 +62,25 @@ public sealed class OfflineReplay : IDisposable
 
         var directory = new WalDirectory(options.Wal, (int)control.WalSegmentSize, control.SystemIdentifier);
         TimelineHistory history = directory.ReadHistory(directory.NewestTimeline(control.CheckPoint.Timeline));
-        CheckPoint start = control.CheckPoint;
+        CheckPoint start = ReadCheckPoint(directory, history, control.CheckPointAt);
         Start = start.Redo;
         _applied = new LsnCell(start.Redo);
-        _files = new RelationFiles(options.Base, readOnly: true);
+        Files = new RelationFiles(options.Base, readOnly: true);
         _records = new WalRecords(directory, history, _recent);
-        var redo = new RedoTable();
         Pool = new BufferPool(new BufferPoolOptions
         {
             Frames = options.Frames,
-            Files = _files,
+            Files = Files,
             Applied = _applied,
             Consistent = new LsnCell(start.Redo),
-            Redo = redo,
+            Redo = Redo,
             Records = _records,
             Time = time,
             LogIndexBytes = options.LogIndexBytes,
             LogIndexSpill = options.SpillDirectory,
         });
-        var transactions = new TransactionManager(options.Base, readOnly: true, new LockManager(), time);
-        transactions.Start(new TransactionStart
+        Transactions = new TransactionManager(options.Base, readOnly: true, new LockManager(), time);
+        Transactions.Start(new TransactionStart
         {
             NextXid = start.NextXid,
             OldestXid = start.OldestXid,
@@ -87,15 +88,25 @@ public sealed class OfflineReplay : IDisposable
             OldestActiveXid = start.OldestActiveXid,
             MultiXacts = new MultiXactLimits(start.NextMulti, start.NextMultiOffset, start.OldestMulti, start.OldestMultiDatabase),
             Begin = start.Redo,
+            TrackCommitTimestamp = control.TrackCommitTimestamp,
+            OldestCommitTimestamp = start.OldestCommitTsXid,
+            NewestCommitTimestamp = start.NewestCommitTsXid,
         });
         _reader = WalReader.Open(directory, history, start.Redo, _recent);
-        Tail = new LogTail(_reader, redo, Pool, transactions, new ReplayEffects(Pool) { NextOid = start.NextOid }, _applied);
+        Effects = new ReplayEffects(Pool) { NextOid = start.NextOid };
+        Tail = new LogTail(_reader, Redo, Pool, Transactions, Effects, _applied) { RecordApplied = options.RecordApplied };
     }
 
     /// <summary>Where replay begins: the base's checkpoint.</summary>
     public Lsn Start { get; }
 
+    /// <summary>The routines that are used; a test puts a broken one in another's place.</summary>
+    public RedoTable Redo { get; } = new();
+
+    public RelationFiles Files { get; }
     public BufferPool Pool { get; }
+    public TransactionManager Transactions { get; }
+    public ReplayEffects Effects { get; }
     public LogTail Tail { get; }
 
     /// <summary>Follows the log to its end, or to where it was told to stop.</summary>
@@ -125,8 +136,18 @@ public sealed class OfflineReplay : IDisposable
     {
         _reader.Dispose();
         Pool.Dispose();
-        _files.Dispose();
+        Files.Dispose();
         _records.Dispose();
         _recent.Dispose();
+    }
+
+    /// <summary>The record is the truth and the control file repeats it: a log that does not have it is not this base's log.</summary>
+    private static CheckPoint ReadCheckPoint(WalDirectory directory, TimelineHistory history, Lsn at)
+    {
+        using WalReader reader = WalReader.Open(directory, history, at);
+        var record = new WalRecord();
+        return reader.Read(record) == WalRead.Record && record.Rmgr == Rmgr.Xlog && record.OpCode == XlogOp.CheckpointShutdown
+            ? CheckpointRecord.Read(record.MainData)
+            : throw new StorageException($"the log does not have the base copy's checkpoint at {at}: {reader.End?.Message ?? "the record is another one"}");
     }
 }

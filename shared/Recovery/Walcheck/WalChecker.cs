@@ -1,17 +1,11 @@
 using SharedStorage.Buffers;
-using SharedStorage.Format.Control;
 using SharedStorage.Format.Pages;
-using SharedStorage.Io;
 using SharedStorage.Primitives;
 using SharedStorage.Recovery.Redo;
+using SharedStorage.Recovery.Replay;
 using SharedStorage.Recovery.Tail;
 using SharedStorage.Transactions;
-using SharedStorage.Transactions.Locks;
-using SharedStorage.Transactions.Multi;
 using SharedStorage.Wal;
-using SharedStorage.Wal.Reading;
-using SharedStorage.Wal.Records;
-using SharedStorage.Wal.Segments;
 
 namespace SharedStorage.Recovery.Walcheck;
 
@@ -23,14 +17,7 @@ public sealed class WalChecker : IDisposable
 {
     private readonly WalcheckOptions _options;
     private readonly TimeProvider _time;
-    private readonly RelationFiles _files;
-    private readonly RecentWal _recent = new();
-    private readonly WalRecords _records;
-    private readonly WalReader _reader;
-    private readonly BufferPool _pool;
-    private readonly LogTail _tail;
-    private readonly ReplayEffects _effects;
-    private readonly TransactionManager _transactions;
+    private readonly OfflineReplay _replay;
     private readonly PageDump _dump;
     private readonly DatabaseCopies _copies;
     private readonly WalcheckReport _report = new();
@@ -48,59 +35,19 @@ public sealed class WalChecker : IDisposable
         _options = options;
         _time = time;
         _dump = new PageDump(options.Output);
-        ControlFile control = new ControlFileStore(options.Base).Read();
-        control.CheckCompatible();
-        if (control.State != ClusterState.ShutDown)
-        {
-            throw new StorageException($"the base copy was not stopped cleanly (its state is {control.State}): its pages may be ahead of its checkpoint");
-        }
-
-        var directory = new WalDirectory(options.Wal, (int)control.WalSegmentSize, control.SystemIdentifier);
-        TimelineHistory history = directory.ReadHistory(directory.NewestTimeline(control.CheckPoint.Timeline));
-        CheckPoint start = ReadCheckPoint(directory, history, control.CheckPointAt);
-        _report.Start = start.Redo;
-        var applied = new LsnCell(start.Redo);
-        _files = new RelationFiles(options.Base, readOnly: true);
-        _records = new WalRecords(directory, history, _recent);
-        Redo = new RedoTable();
-        _pool = new BufferPool(new BufferPoolOptions
-        {
-            Frames = options.Frames,
-            Files = _files,
-            Applied = applied,
-            Consistent = new LsnCell(start.Redo),
-            Redo = Redo,
-            Records = _records,
-            Time = time,
-        });
-        var locks = new LockManager();
-        _transactions = new TransactionManager(options.Base, readOnly: true, locks, time);
-        _transactions.Start(new TransactionStart
-        {
-            NextXid = start.NextXid,
-            OldestXid = start.OldestXid,
-            OldestXidDatabase = start.OldestXidDatabase,
-            OldestActiveXid = start.OldestActiveXid,
-            MultiXacts = new MultiXactLimits(start.NextMulti, start.NextMultiOffset, start.OldestMulti, start.OldestMultiDatabase),
-            Begin = start.Redo,
-            TrackCommitTimestamp = control.TrackCommitTimestamp,
-            OldestCommitTimestamp = start.OldestCommitTsXid,
-            NewestCommitTimestamp = start.NewestCommitTsXid,
-        });
-        _effects = new ReplayEffects(_pool) { NextOid = start.NextOid };
-        _copies = new DatabaseCopies(options, _files, _pool, _effects);
-        _effects.DatabaseCopied = record => _copies.Copy(record, _forksMet);
-        _reader = WalReader.Open(directory, history, start.Redo, _recent);
-        _tail = new LogTail(_reader, Redo, _pool, _transactions, _effects, applied) { RecordApplied = Check };
+        _replay = new OfflineReplay(new ReplayOptions { Base = options.Base, Wal = options.Wal, To = options.To, Frames = options.Frames, RecordApplied = Check }, time);
+        _report.Start = _replay.Start;
+        _copies = new DatabaseCopies(options, _replay.Files, _replay.Pool, Effects);
+        Effects.DatabaseCopied = record => _copies.Copy(record, _forksMet);
     }
 
     /// <summary>The routines that are being checked; a test puts a broken one in another's place.</summary>
-    public RedoTable Redo { get; }
+    public RedoTable Redo => _replay.Redo;
 
     /// <summary>Transactions, locks and prepared transactions where replay stands.</summary>
-    public TransactionManager Transactions => _transactions;
+    public TransactionManager Transactions => _replay.Transactions;
 
-    public ReplayEffects Effects => _effects;
+    public ReplayEffects Effects => _replay.Effects;
 
     /// <summary>Runs the check. Once.</summary>
     public WalcheckReport Run(CancellationToken cancel)
@@ -115,46 +62,34 @@ public sealed class WalChecker : IDisposable
             _report.Failure = e.Message;
         }
 
-        _report.End = _tail.Position;
-        _report.Records = _tail.Records;
-        _report.Redone = _pool.Counters.RecordsRedone;
+        _report.End = _replay.Tail.Position;
+        _report.Records = _replay.Tail.Records;
+        _report.Redone = _replay.Pool.Counters.RecordsRedone;
         _report.Elapsed = _time.GetElapsedTime(began);
         return _report;
     }
 
     public void Dispose()
     {
-        _reader.Dispose();
         _copies.Dispose();
-        _pool.Dispose();
-        _files.Dispose();
-        _records.Dispose();
-        _recent.Dispose();
+        _replay.Dispose();
     }
 
     private void Replay(CancellationToken cancel)
     {
-        WalRead read = _tail.Run(_options.To.IsValid ? _options.To : Lsn.Max, cancel);
-        cancel.ThrowIfCancellationRequested();
-        if (read == WalRead.End)
+        try
         {
-            WalEnd end = _tail.End!;
-            _report.EndReason = end.Message;
-            if (end.NextSegmentWritten.IsValid)
-            {
-                throw end.AsDamage("the next segment", end.NextSegmentWritten);
-            }
-
-            if (_options.To.IsValid)
-            {
-                throw new StorageException($"the log ends at {end.Position}, before {_options.To}: {end.Message}");
-            }
+            _replay.Follow(cancel);
+        }
+        finally
+        {
+            _report.EndReason = _replay.Tail.End?.Message;
         }
 
         if (_options.Against is not null)
         {
-            var comparison = new FileComparison(_options, _pool, _files, _copies, _transactions, _effects, _dump, _report);
-            comparison.CheckEnd(_tail.LastRecord);
+            var comparison = new FileComparison(_options, _replay.Pool, _replay.Files, _copies, Transactions, Effects, _dump, _report);
+            comparison.CheckEnd(_replay.Tail.LastRecord);
             _report.Files = comparison.Run(_forksMet, cancel);
         }
     }
@@ -200,7 +135,7 @@ public sealed class WalChecker : IDisposable
         _report.CountCompared(record);
         try
         {
-            using PinnedPage pin = _pool.Pin(tag);
+            using PinnedPage pin = _replay.Pool.Pin(tag);
             pin.Page.Bytes.CopyTo(_ours);
         }
         catch (StorageException e)
@@ -225,7 +160,7 @@ public sealed class WalChecker : IDisposable
     private int FirstMapDifference(in BufferTag tag)
     {
         Oid database = tag.Rel.Database;
-        if (!_effects.DatabasesMade.Any(d => d.Database == database))
+        if (!Effects.DatabasesMade.Any(d => d.Database == database))
         {
             return FirstBitTooMany(_ours, _theirs);
         }
@@ -299,14 +234,5 @@ public sealed class WalChecker : IDisposable
         string? theirs = offset >= 0 ? _dump.Write(name, ".image", _theirs) : null;
         string operation = Wal.Describe.WalDescription.Identify(record.Rmgr, record.Info) ?? $"0x{record.Info:X2}";
         _report.Details.Add(new PageMismatch(record.Start, tag.ToString(), offset, $"{record.Rmgr} {operation}: {message}", ours, theirs));
-    }
-
-    private static CheckPoint ReadCheckPoint(WalDirectory directory, TimelineHistory history, Lsn at)
-    {
-        using WalReader reader = WalReader.Open(directory, history, at);
-        var record = new WalRecord();
-        return reader.Read(record) == WalRead.Record && record.Rmgr == Rmgr.Xlog && record.OpCode == XlogOp.CheckpointShutdown
-            ? CheckpointRecord.Read(record.MainData)
-            : throw new StorageException($"the log does not have the base copy's checkpoint at {at}: {reader.End?.Message ?? "the record is another one"}");
     }
 }

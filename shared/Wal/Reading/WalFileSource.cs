@@ -13,6 +13,13 @@ internal interface IWalPageSource : IDisposable
     /// </summary>
     bool TryGet(Lsn page, int need, Lsn limit, out ReadOnlySpan<byte> bytes, out string? problem);
 
+    /// <summary>Whether the page's header was checked since its bytes were read, for sources that many look into.</summary>
+    bool IsChecked(Lsn page) => false;
+
+    void NoteChecked(Lsn page)
+    {
+    }
+
     /// <summary>Forgets what was read and closes what is open: the files may have changed.</summary>
     void Invalidate();
 }

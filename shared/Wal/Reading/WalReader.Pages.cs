@@ -16,7 +16,7 @@ public sealed partial class WalReader
             return WalRead.AtLimit;
         }
 
-        if (page == _verifiedPage)
+        if (page == _verifiedPage || _source.IsChecked(page))
         {
             return _source.TryGet(page, need, Limit, out bytes, out problem) ? WalRead.Record : WalRead.End;
         }
@@ -46,6 +46,7 @@ public sealed partial class WalReader
 
         _verifiedSegment = segment;
         _verifiedPage = page;
+        _source.NoteChecked(page);
         return WalRead.Record;
     }
 

@@ -72,12 +72,16 @@ public sealed partial class WalReader : IDisposable
         End = null;
     }
 
-    /// <summary>Goes forward to the start of a record. What is known of the page, and of timelines before it, stays.</summary>
-    internal void SeekForward(Lsn start)
+    /// <summary>Reads the record at a position, whatever was read before: like <see cref="Seek"/> and <see cref="Read"/>, but pages that the source knows as checked are not checked again.</summary>
+    internal WalRead ReadAt(Lsn start, WalRecord into)
     {
         Position = start;
         _previous = Lsn.Invalid;
+        _pageTimeline = 0;
         End = null;
+        Lsn page = WalLayout.PageStart(start);
+        _verifiedPage = _source.IsChecked(page) ? page : Lsn.Max;
+        return Read(into);
     }
 
     /// <summary>Forgets buffered pages, so that the next read sees what was written since (after <see cref="WalRead.End"/>).</summary>

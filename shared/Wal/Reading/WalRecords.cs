@@ -8,7 +8,7 @@ namespace SharedStorage.Wal.Reading;
 /// Records by position, for lazy redo: from the ring of recent log, else from files. Thread-safe: each call borrows a reader with its
 /// own buffer. The callers ask only for records that the tail has verified, so one that is not there has been lost since.
 /// </summary>
-public sealed class WalRecords(WalDirectory directory, TimelineHistory history, RecentWal recent) : IWalRecords, IWalScans, IDisposable
+public sealed class WalRecords(WalDirectory directory, TimelineHistory history, RecentWal recent) : IWalRecords, IWalStretches, IDisposable
 {
     private readonly ConcurrentBag<WalReader> _idle = [];
     private volatile bool _disposed;
@@ -42,7 +42,7 @@ public sealed class WalRecords(WalDirectory directory, TimelineHistory history, 
         }
     }
 
-    public IWalScan OpenScan() => new Scan(WalReader.Open(directory, history, Lsn.Invalid));
+    public IWalScan OpenScan(int readers) => new WalStretches(directory, history, this, readers);
 
     public void Dispose()
     {
@@ -55,33 +55,4 @@ public sealed class WalRecords(WalDirectory directory, TimelineHistory history, 
 
     private WalReader NewReader() => new(
         directory, history, new RecentWalSource(recent, new WalFileSource(directory, history, WalFileSource.PositionalChunk)));
-
-    private sealed class Scan(WalReader reader) : IWalScan
-    {
-        public void Read(Lsn start, WalRecord into)
-        {
-            reader.SeekForward(start);
-            WalRead result = reader.Read(into);
-            if (result != WalRead.Record)
-            {
-                // As above: once afresh.
-                reader.Refresh();
-                reader.Seek(start);
-                result = reader.Read(into);
-            }
-
-            if (result != WalRead.Record || into.Start != start)
-            {
-                throw new StorageException($"the log record at {start} cannot be read: {reader.End?.Message ?? "no record begins there"}");
-            }
-        }
-
-        public void Restart()
-        {
-            reader.Refresh();
-            reader.Seek(Lsn.Invalid);
-        }
-
-        public void Dispose() => reader.Dispose();
-    }
 }

@@ -69,7 +69,7 @@ public sealed class LogIndexSpillTests : IDisposable
             Assert.Equal(entries.Count > 0, index.Contains(PoolFixture.Tag(block), PoolFixture.Tag(block).GetHashCode()));
         }
 
-        Assert.Equal(model.Where(m => m.Value.Count > 0).Select(m => m.Key).Order(), index.Pages().Select(t => t.Block.Value).Distinct().Order());
+        Assert.Equal(model.Where(m => m.Value.Count > 0).Select(m => m.Key).Order(), index.Pages().Select(p => p.Tag.Block.Value).Distinct().Order());
         index.Cut(new Lsn(lsn + 8));
         Assert.Equal((0L, 0, 0L, 0, 0L), (index.EntryCount, index.PageCount, index.Bytes, index.SpilledRuns, index.SpilledBytes));
     }
@@ -144,7 +144,7 @@ public sealed class LogIndexSpillTests : IDisposable
         index.Cut(new Lsn(4000 * 8));
         Assert.True(index.SpilledRuns > 1);
         Assert.False(index.Contains(PoolFixture.Tag(5000), PoolFixture.Tag(5000).GetHashCode()));
-        List<BufferTag> pages = [.. index.Pages().Distinct()];
+        List<BufferTag> pages = [.. index.Pages().Select(p => p.Tag).Distinct()];
         Assert.Equal(700, pages.Count);
         Parallel.ForEach(pages, tag =>
         {

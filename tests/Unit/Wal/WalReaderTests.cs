@@ -287,7 +287,7 @@ public sealed class WalReaderTests : IDisposable
         Assert.Throws<StorageException>(() => TimelineHistory.Parse(new TimelineId(3), "1\tnonsense"));
     }
 
-    private sealed class CountedFile(IBlockFile file, Action<int> read) : IBlockFile
+    internal sealed class CountedFile(IBlockFile file, Action<int> read) : IBlockFile
     {
         public string Path => file.Path;
         public long Length => file.Length;
