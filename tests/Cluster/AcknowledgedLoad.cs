@@ -11,7 +11,7 @@ namespace SharedStorage.Cluster;
 internal sealed class AcknowledgedLoad
 {
     private readonly ConcurrentQueue<long> _acknowledged = new();
-    private readonly CancellationTokenSource _stop = new();
+    private volatile bool _stopped;
     private readonly List<Thread> _threads = [];
     private long _next;
     private volatile string? _lastError;
@@ -21,6 +21,7 @@ internal sealed class AcknowledgedLoad
     /// <summary>Starts clients on a node; they end when the node dies or at <see cref="Stop"/>.</summary>
     public void Begin(ClusterNode node, int clients)
     {
+        _stopped = false;
         for (int i = 0; i < clients; i++)
         {
             var thread = new Thread(() => Insert(node.Port)) { IsBackground = true };
@@ -42,7 +43,7 @@ internal sealed class AcknowledgedLoad
 
     public void Stop()
     {
-        _stop.Cancel();
+        _stopped = true;
         Join();
     }
 
@@ -72,7 +73,7 @@ internal sealed class AcknowledgedLoad
         {
             using var connection = new NpgsqlConnection(ConnectionString(port));
             connection.Open();
-            while (!_stop.IsCancellationRequested)
+            while (!_stopped)
             {
                 long id = Interlocked.Increment(ref _next);
                 using var command = new NpgsqlCommand(string.Create(CultureInfo.InvariantCulture, $"insert into acknowledged (id) values ({id})"), connection);

@@ -40,7 +40,9 @@ public sealed class HeapPruning
     public static void PruneIfWorthIt(StorageEngine engine, Relation relation, in PinnedPage page)
     {
         var prunable = new Xid(page.Page.Header.PruneXid);
-        if (!prunable.IsValid || !engine.Buffers.CanWrite || !engine.Buffers.HasRoomForChanges)
+
+        // The inserting end is there last: in the middle of a promotion the pool writes already, and transactions have no log yet.
+        if (!prunable.IsValid || !engine.Buffers.CanWrite || engine.Wal is null || !engine.Buffers.HasRoomForChanges)
         {
             return;
         }
