@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using SharedStorage.Catalog;
+using SharedStorage.Catalog.Ddl;
 using SharedStorage.Catalog.Rows;
 using SharedStorage.Hosting.Engine;
 using SharedStorage.Hosting.Node;
@@ -125,7 +126,9 @@ internal sealed class Autovacuum : IDisposable
     private IReadOnlyList<PgDatabase> Databases()
     {
         using Snapshot snapshot = _engine.Transactions.TakeSnapshot();
-        return _engine.Catalogs.Shared.View(snapshot).Scan(SystemCatalogs.Database);
+
+        // Nobody can enter one whose drop did not end.
+        return [.. _engine.Catalogs.Shared.View(snapshot).Scan(SystemCatalogs.Database).Where(d => d.DatConnLimit != CatalogWriter.InvalidDatabase)];
     }
 
     private string? NameOf(Oid database) => Databases().FirstOrDefault(d => d.Oid == database)?.DatName;

@@ -1,4 +1,5 @@
 using SharedStorage.Catalog;
+using SharedStorage.Catalog.Ddl;
 using SharedStorage.Catalog.Rows;
 using SharedStorage.Hosting.Engine;
 using SharedStorage.Primitives;
@@ -19,7 +20,9 @@ internal sealed class HistoryCut(NodeEngine engine)
         lock (_one)
         {
             using Snapshot snapshot = engine.Transactions.TakeSnapshot();
-            IReadOnlyList<PgDatabase> databases = engine.Catalogs.Shared.View(snapshot).Scan(SystemCatalogs.Database);
+
+            // One whose drop did not end is nobody's to vacuum, and its rows nobody's to read.
+            List<PgDatabase> databases = [.. engine.Catalogs.Shared.View(snapshot).Scan(SystemCatalogs.Database).Where(d => d.DatConnLimit != CatalogWriter.InvalidDatabase)];
             PgDatabase oldestXid = databases.Aggregate((a, b) => b.DatFrozenXid.Precedes(a.DatFrozenXid) ? b : a);
             PgDatabase oldestMulti = databases.Aggregate((a, b) => Multi(b).Precedes(Multi(a)) ? b : a);
             TransactionManager transactions = engine.Transactions;

@@ -261,7 +261,9 @@ internal sealed partial class LevelPlanner
         // The inner side may use columns of the outer one.
         PlanNode inner = PlanLeaf(leaf, outside | leftEntries, conditions, [], false, out _);
         List<Expr> rest = [.. conditions.Where(c => !_usedByLeaf.Contains(c))];
-        bool usesOuter = dependent || rest.Count < conditions.Count;
+
+        // Of a full join the inner rows without a partner are wanted too: a scan that looks for partners only does not find them.
+        bool usesOuter = kind != JoinKind.Full && (dependent || rest.Count < conditions.Count);
         PlanNode? plain = dependent ? null : PlanLeaf(leaf, outside, [], [], false, out _);
         double rows = Math.Max(1, left.Rows * (plain ?? inner).Rows * (plain is null ? 1 : selectivity));
         rows = kind == JoinKind.Left ? Math.Max(rows, left.Rows) : rows;

@@ -17,11 +17,24 @@ internal static class Queries
         insert into s select i, i * 10000000000, timestamp '2020-01-01' + i * interval '1 day', 'row' || i from generate_series(1, 90) i;
         create index s_b on s(b desc);
         create index s_xt on s(x, t);
+        create table many(k int primary key, v text);
+        insert into many select i, 'row' || i from generate_series(1, 20000) i;
         analyze;
         """;
 
     public static readonly string[] All = """
         select * from d order by id
+        select count(*), min(id), max(id) from d
+        select b from s where b between 30000000000 and 500000000000 order by b
+        select b from s where b is not null order by b desc
+        select x, t from s where x >= 'row5' order by x, t
+        select x, t from s where x >= 'row5' order by x desc, t desc
+        select count(*) from s where x > 'row1' and t > '2020-02-01'
+        select did, count(*) from e where did is not null group by did order by did
+        select did from e order by did nulls first
+        select d.id, e.did from d left join e on e.did = d.id order by 1, 2
+        select id from d where id in (select did from e) order by id desc
+        select x, ctid is not null from s where x < 'row2' order by x
         select nosuch from d
         select d.nosuch from d
         select x.id from d

@@ -41,6 +41,64 @@ public sealed class QueryTests(SqlFixture fixture) : IClassFixture<SqlFixture>
     }
 
     [SkippableFact]
+    public void Queries_give_the_same_when_tables_are_read_by_indexes_alone_or_not()
+    {
+        Skip.IfNot(StockPostgres.IsInstalled);
+        using SqlSession session = fixture.NewSession();
+        var differences = new StringBuilder();
+        int only = 0;
+        foreach (string off in new[] { "enable_seqscan", "enable_indexonlyscan" })
+        {
+            Run(session, $"set {off} = off");
+            for (int i = 0; i < Queries.All.Length; i++)
+            {
+                string query = Queries.All[i];
+                only += Run(session, "explain " + query).Contains("Index Only Scan", StringComparison.Ordinal) ? 1 : 0;
+                bool ordered = query.Contains("order by", StringComparison.Ordinal);
+                if (!ordered && query.Contains("limit", StringComparison.Ordinal))
+                {
+                    continue;
+                }
+
+                string got = Run(session, query);
+                if (ordered ? got != fixture.Expected[i] : !got.Split('\n').Order(StringComparer.Ordinal).SequenceEqual(fixture.Expected[i].Split('\n').Order(StringComparer.Ordinal)))
+                {
+                    differences.Append(query).Append("\n  wanted: ").Append(fixture.Expected[i]).Append("\n  got:    ").Append(got).Append('\n');
+                }
+            }
+        }
+
+        Assert.True(differences.Length == 0, differences.ToString());
+        Assert.True(only > 0, "no query was planned with an index-only scan");
+    }
+
+    [SkippableTheory]
+    [InlineData("select count(*) from many where k > 0", "Index Only Scan using many_pkey")]
+    [InlineData("select sum(k) from many where k > 0", "Index Only Scan using many_pkey")]
+    public void An_index_only_scan_allocates_nothing_per_row(string query, string plan)
+    {
+        Skip.IfNot(StockPostgres.IsInstalled);
+        using SqlSession session = fixture.NewSession();
+        Run(session, "set enable_seqscan = off");
+        Assert.Contains(plan, Run(session, "explain " + query), StringComparison.Ordinal);
+        session.Prepare("q", query, []);
+        long allocated = long.MaxValue;
+        for (int i = 0; i < 5; i++)
+        {
+            var sink = new TextSink(session);
+            session.Bind("", "q", [], [], []);
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            session.Execute("", 0, sink);
+            allocated = Math.Min(allocated, GC.GetAllocatedBytesForCurrentThread() - before);
+            session.Sync();
+            Assert.Equal(query.Contains("count", StringComparison.Ordinal) ? "20000" : "200010000", sink.Text);
+        }
+
+        // What a scan keeps of a leaf is some bytes a row of one leaf, whatever the number of leaves.
+        Assert.True(allocated < 60_000, $"{allocated} bytes for 20000 rows");
+    }
+
+    [SkippableFact]
     public void Prepared_statements_give_the_same_again_and_again()
     {
         Skip.IfNot(StockPostgres.IsInstalled);
