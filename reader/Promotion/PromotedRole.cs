@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using SharedStorage.Control;
 using SharedStorage.Control.V1;
 using SharedStorage.Hosting.Cluster;
@@ -68,10 +69,12 @@ public sealed class PromotedRole : IDisposable
         }
 
         // After fencing the announcement no longer bounds what is read: acknowledged commits may lie beyond it.
+        Lsn applied = engine.Applied.Value;
         engine.Tail.Refresh();
         engine.Tail.Run(Lsn.Max, CancellationToken.None);
         LogEnd.Check(engine, former);
         Lsn switchPoint = engine.Tail.Position;
+        environment.Logs.CreateLogger("promotion").LogInformation("the log was applied to {Applied}, and is read to its end at {End}: {Reason}", applied, switchPoint, engine.Tail.End?.Message);
         role = WriterRole.Open(environment, engine, lease, new OpeningMode(NewTimeline: true, CleanStart: false, Foreign: false, $"promotion of {environment.NodeName}", former, FormerMayWrite: !fenced && former?.Process.IsDead() != true));
         var pid = new PostmasterPid(data, pgPort);
         pid.Write("ready");

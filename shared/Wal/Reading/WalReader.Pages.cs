@@ -75,12 +75,19 @@ public sealed partial class WalReader
             return $"unexpected pageaddr {new Lsn(header.PageAddress)} in {Where(page)}";
         }
 
-        if (header.Timeline < _pageTimeline || !_history.Contains(new TimelineId(header.Timeline)))
+        // Pages are looked at again, and a segment's first one for the sake of a later one: these may be of an older timeline than what was read last.
+        bool isLater = page > _latestPage;
+        if ((isLater && header.Timeline < _pageTimeline) || !_history.Contains(new TimelineId(header.Timeline)))
         {
             return $"out-of-sequence timeline ID {header.Timeline} (after {_pageTimeline}) in {Where(page)}";
         }
 
-        _pageTimeline = header.Timeline;
+        if (isLater)
+        {
+            _latestPage = page;
+            _pageTimeline = header.Timeline;
+        }
+
         return null;
     }
 

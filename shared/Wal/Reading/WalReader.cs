@@ -24,6 +24,7 @@ public sealed partial class WalReader : IDisposable
     // The page whose header was checked last, for the records that lie on it: a header does not change while its page fills.
     private Lsn _verifiedPage = Lsn.Max;
     private uint _pageTimeline;
+    private Lsn _latestPage;
     private Lsn _aborted;
     private Lsn _missing;
 
@@ -54,7 +55,7 @@ public sealed partial class WalReader : IDisposable
     /// <summary>The timeline that a position belongs to, by the history that is followed.</summary>
     public TimelineId TimelineAt(Lsn position) => _history.At(position);
 
-    /// <summary>The timeline of the page that was read last.</summary>
+    /// <summary>The timeline of the latest page that was read.</summary>
     public TimelineId PageTimeline => new(_pageTimeline);
 
     /// <summary>
@@ -68,6 +69,7 @@ public sealed partial class WalReader : IDisposable
         Position = start;
         _previous = Lsn.Invalid;
         _pageTimeline = 0;
+        _latestPage = Lsn.Invalid;
         _verifiedPage = Lsn.Max;
         End = null;
     }
@@ -78,6 +80,7 @@ public sealed partial class WalReader : IDisposable
         Position = start;
         _previous = Lsn.Invalid;
         _pageTimeline = 0;
+        _latestPage = Lsn.Invalid;
         End = null;
         Lsn page = WalLayout.PageStart(start);
         _verifiedPage = _source.IsChecked(page) ? page : Lsn.Max;
@@ -367,12 +370,12 @@ public sealed partial class WalReader : IDisposable
 
     private WalEnd DescribeEnd(string problem)
     {
-        var timeline = new TimelineId(_pageTimeline);
+        (TimelineId timeline, Lsn latest) = (new TimelineId(_pageTimeline), _latestPage);
         Lsn next = WalLayout.SegmentStart(WalLayout.SegmentOf(Position, _directory.SegmentSize) + 1, _directory.SegmentSize);
         bool written = next.Value + WalLayout.PageSize <= Limit.Value
             && _source.TryGet(next, WalPageHeader.LongSize, Limit, out ReadOnlySpan<byte> bytes, out _)
             && CheckPage(next, bytes) is null;
-        _pageTimeline = timeline.Value;
+        (_pageTimeline, _latestPage) = (timeline.Value, latest);
         _verifiedSegment = ulong.MaxValue;
         _verifiedPage = Lsn.Max;
         return new WalEnd

@@ -135,6 +135,44 @@ public sealed class WalReaderTests : IDisposable
         Assert.InRange(allocated, 0, 80_000);
     }
 
+    [Theory]
+    [InlineData(100)]
+    [InlineData(60_000)]
+    public void Reading_goes_on_afresh_in_a_segment_in_which_the_timeline_has_changed(int length)
+    {
+        Lsn fork;
+        using (WalInserter first = _log.Start())
+        {
+            WalLog.Insert(first, 3, 20_000);
+            fork = first.Reserved;
+            first.Flush(fork);
+        }
+
+        var next = new TimelineId(2);
+        _log.Segments.CopyTail(new TimelineId(1), next, fork);
+        _log.Segments.WriteHistory(TimelineHistory.WithoutAncestors(new TimelineId(1)).Fork(next, fork, "a promotion"));
+        using WalInserter wal = WalInserter.Start(
+            new WalInserterOptions { Directory = _log.Segments, Timeline = next, BufferSize = 256 << 10 }, new WalStart { InsertAt = fork, PreviousRecord = WalLog.Begin, RedoPointer = WalLog.Begin });
+        Lsn end = WalLog.Insert(wal, 4, length);
+        Lsn last = WalLog.Insert(wal, 5, length);
+        wal.Flush(last);
+        using WalReader reader = _log.Open(next);
+        var record = new WalRecord();
+        reader.Limit = end;
+        Assert.Equal(WalRead.Record, reader.Read(record));
+        Assert.Equal(WalRead.Record, reader.Read(record));
+        Assert.Equal(WalRead.AtLimit, reader.Read(record));
+
+        // In the middle of a record, and with everything forgotten: what a promotion does.
+        reader.Limit = new Lsn(last.Value - 8);
+        Assert.Equal(WalRead.AtLimit, reader.Read(record));
+        reader.Refresh();
+        reader.Limit = Lsn.Max;
+        Assert.Equal(WalRead.Record, reader.Read(record));
+        Assert.Equal(5u, record.Xid.Value);
+        Assert.Equal(last, reader.Position);
+    }
+
     [Fact]
     public void A_flipped_byte_ends_the_log_there_and_a_segment_behind_it_proves_damage()
     {
