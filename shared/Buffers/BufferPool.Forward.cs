@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 using SharedStorage.Buffers.LogIndex;
 using SharedStorage.Format.Pages;
@@ -16,6 +17,9 @@ public sealed unsafe partial class BufferPool
 {
     /// <summary>A stretch with fewer entries is not read as a whole.</summary>
     private const int FewEntries = 64;
+
+    /// <summary>A page with more entries than this is rarely made anew among the last of them.</summary>
+    private const int ShortList = 64;
 
     /// <summary>So many entries ahead a record and its page are fetched into the processor's cache: the time of one access to memory at least.</summary>
     private const int FetchAhead = 4;
@@ -57,8 +61,11 @@ public sealed unsafe partial class BufferPool
         return pages.Count;
     }
 
-    /// <summary>The pages in the order of their first entries, each once.</summary>
-    private static List<PendingPage> EachOnce(List<PendingPage> found)
+    /// <summary>
+    /// The pages in the order of the first entries that they need, each once. What a page needs begins with the last record that makes it whatever it was: where there are many images, the
+    /// batches then need a short part of the log each. Long lists are not looked through for that, which would cost more than it saves.
+    /// </summary>
+    private List<PendingPage> EachOnce(List<PendingPage> found)
     {
         found.Sort(static (a, b) => Order(a.Tag, b.Tag));
         var pages = new List<PendingPage>(found.Count);
@@ -71,6 +78,17 @@ public sealed unsafe partial class BufferPool
             else
             {
                 pages.Add(page);
+            }
+        }
+
+        EntryList entries = Entries;
+        foreach (ref PendingPage page in CollectionsMarshal.AsSpan(pages))
+        {
+            // A cut that comes in between is found when the page is prepared.
+            if (page.Entries <= ShortList && _index.TryCollect(page.Tag, page.Tag.GetHashCode(), _index.CutPoint, Lsn.Max, entries)
+                && entries.LastInitializing() is > 0 and int first)
+            {
+                page = new PendingPage(page.Tag, entries.Start(first), entries.Count - first);
             }
         }
 
