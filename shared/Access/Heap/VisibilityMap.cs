@@ -134,14 +134,27 @@ public sealed class VisibilityMap(StorageEngine engine, RelFileNode node)
             {
                 using PinnedPage page = MapFork.Pin(engine, node, ForkNumber.VisibilityMap, keep);
                 using ExclusiveLatch latch = page.LatchExclusive();
-                page.MarkDirty();
-                new VisibilityMapPage(page.Page).ClearFrom(heapBlocks);
+                using (Invariant.EnterCritical())
+                {
+                    // Logged as an image: the record of the cut says nothing of this page, and a bit that a replay leaves would stand for the blocks that come there next.
+                    page.MarkDirty();
+                    new VisibilityMapPage(page.Page).ClearFrom(heapBlocks);
+                    page.Page.SetLsn(LogImage(page));
+                }
             }
 
             keep++;
         }
 
         return keep < blocks ? new BlockNumber(keep) : BlockNumber.Invalid;
+    }
+
+    private unsafe Lsn LogImage(in PinnedPage page)
+    {
+        WalInserter wal = engine.WritableWal;
+        WalRecordBuilder record = wal.Begin(Xid.Invalid);
+        record.AddBlock(0, page.Tag, page.Pointer, WalBlockFlags.ForceImage);
+        return wal.Insert(record, Rmgr.Xlog, XlogOp.Image);
     }
 
     private unsafe Lsn Log(in PinnedPage heapPage, in PinnedPage page, Xid cutoff, VisibilityBits bits)
