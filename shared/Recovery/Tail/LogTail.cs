@@ -13,8 +13,8 @@ namespace SharedStorage.Recovery.Tail;
 /// <c>applied</c> moves past it. It reads no data page and allocates nothing per record. The same tail serves a reader for ever and recovery to the end of the log.
 /// </summary>
 /// <remarks>
-/// Order: index, effects, visible, applied. A session that sees a commit therefore finds every record before it in the index. Records that change pages only, and plain commits and aborts
-/// among them, are made known together, since their index entries cost less side by side; all others are one step each.
+/// Order: index, effects, visible, applied. A session that sees a commit therefore finds every record before it in the index. Records that change pages only are made known
+/// together, since their index entries cost less side by side; all others, commits among them, begin a new group: what they depend on is applied before they are visible.
 /// </remarks>
 public sealed class LogTail
 {
@@ -176,11 +176,11 @@ public sealed class LogTail
     }
 
     /// <summary>
-    /// Whether its effects may be there before the pages of records in front of it are in the index: nobody sees a commit that is not visible yet, nor what an image does beside its page.
+    /// Whether its effects may be there before the pages of records in front of it are in the index: an image has none. A commit must not: all before it is applied before it is visible, since a
+    /// snapshot that sees it takes pages as of <c>applied</c>.
     /// </summary>
     private static bool MayPrecede(WalRecord record) => record.Rmgr switch
     {
-        Rmgr.Transaction => XactEnd.IsPlain(record.Info),
         Rmgr.Xlog => record.OpCode is XlogOp.Image or XlogOp.ImageForHint,
         _ => false,
     };

@@ -59,6 +59,7 @@ public sealed unsafe partial class WalInserter
         }
 
         FlushWaiter waiter = _waiter ??= new FlushWaiter();
+        bool leads;
         lock (_flushLock)
         {
             ThrowIfFailed();
@@ -67,21 +68,24 @@ public sealed unsafe partial class WalInserter
                 return;
             }
 
-            waiter.Leads = !_leading;
+            leads = !_leading;
+            waiter.Leads = leads;
             waiter.UpTo = upTo.Value;
             _leading = true;
-            if (!waiter.Leads)
+            if (!leads)
             {
                 _waiting.Add(waiter);
             }
         }
 
-        if (!waiter.Leads)
+        // What was decided under the lock counts: who is made the leader before it waits must still take its signal, or its next wait would end at once.
+        if (!leads)
         {
             waiter.Signal.Wait();
+            leads = waiter.Leads;
         }
 
-        if (waiter.Leads)
+        if (leads)
         {
             Lead(upTo.Value);
         }

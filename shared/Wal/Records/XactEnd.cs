@@ -72,9 +72,6 @@ public ref struct XactEnd
     public Lsn OriginLsn;
     public long OriginTime;
 
-    /// <summary>Whether a record of this info byte ends a transaction, and has nothing more to say than when.</summary>
-    public static bool IsPlain(byte info) => (info & (OpMask | HasInfo)) is OpCommit or OpAbort;
-
     /// <summary>Reads a body.</summary>
     /// <exception cref="StorageException">The body is shorter than its own counts say (I10).</exception>
     public static XactEnd Read(byte info, ReadOnlySpan<byte> body)

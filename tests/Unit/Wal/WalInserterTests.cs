@@ -31,6 +31,28 @@ public sealed unsafe class WalInserterTests : IDisposable
     private List<(Lsn Start, Lsn End, uint Xid)> ReadAll(TimelineId? timeline = null, Lsn? from = null) => _log.ReadAll(timeline, from);
 
     [Fact]
+    public void A_flush_that_returns_is_durable_and_none_hangs_however_they_meet()
+    {
+        using WalInserter wal = StartEmpty();
+        var wrong = new System.Collections.Concurrent.ConcurrentBag<Lsn>();
+        Thread[] threads = [.. Enumerable.Range(0, 8).Select(t => new Thread(() =>
+        {
+            for (int i = 0; i < 1500; i++)
+            {
+                Lsn end = InsertMessage(wal, (uint)(3 + t), 20);
+                wal.Flush(end);
+                if (wal.Flushed < end)
+                {
+                    wrong.Add(end);
+                }
+            }
+        }) { IsBackground = true })];
+        Array.ForEach(threads, t => t.Start());
+        Assert.All(threads, t => Assert.True(t.Join(TimeSpan.FromMinutes(2)), "a flush waits for ever"));
+        Assert.Empty(wrong);
+    }
+
+    [Fact]
     public void Records_of_many_threads_are_read_back_in_order_over_several_segments()
     {
         using (WalInserter wal = StartEmpty())
