@@ -133,6 +133,7 @@ public sealed class FullDiskTests
     }
 
     [SkippableFact]
+    [Trait("Category", "Long")]
     public void Shared_storage_that_is_full_to_the_last_block_does_not_cost_the_writer_its_lease()
     {
         Skip.IfNot(StockPostgres.IsInstalled);

@@ -12,6 +12,7 @@ public sealed class ManyReadersTests(Xunit.Abstractions.ITestOutputHelper output
     private const int Count = 15;
 
     [SkippableFact]
+    [Trait("Category", "Long")]
     public void Fifteen_readers_are_all_active_and_all_right_and_hold_no_copy_of_storage()
     {
         Skip.IfNot(StockPostgres.IsInstalled);
