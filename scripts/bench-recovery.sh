@@ -44,16 +44,7 @@ stock_stop() { as_pg "$PGBIN/pg_ctl" -D "$1" -w -s -m "${2:-fast}" stop; }
 sql() { as_pg psql -X -q -A -t -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$1" -U postgres -c "$2"; }
 
 # CPU seconds of a server so far, its children included.
-used_by() {
-  local pid=$1 child sum=0 f
-  for child in $pid $(pgrep -P "$pid" || true); do
-    f=$(cat "/proc/$child/stat" 2>/dev/null) || continue
-    set -- ${f##*) }
-    sum=$((sum + ${12} + ${13}))
-    [ "$child" != "$pid" ] || sum=$((sum + ${14} + ${15}))
-  done
-  awk -v s="$sum" -v h="$(getconf CLK_TCK)" 'BEGIN { printf "%.1f", s / h }'
-}
+used_by() { cpu 0 "$(ticks "$1")"; }
 ratio() { awk -v a="$1" -v b="$2" 'BEGIN { if (a > 0) printf "%.2fx", b / a; else printf "-" }'; }
 row() { printf '%-40s %10s %8s %10s %8s %8s %10s\n' "$@"; }
 

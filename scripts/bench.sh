@@ -54,19 +54,6 @@ finish() {
 trap finish EXIT
 trap 'exit 1' INT TERM
 
-# CPU ticks of a server so far: its process, the children it has waited for, and its living children.
-ticks() {
-  local pid=$1 child sum=0 f
-  for child in $pid $(pgrep -P "$pid" || true); do
-    f=$(cat "/proc/$child/stat" 2>/dev/null) || continue
-    set -- ${f##*) }
-    sum=$((sum + ${12} + ${13}))
-    [ "$child" != "$pid" ] || sum=$((sum + ${14} + ${15}))
-  done
-  echo "$sum"
-}
-cpu() { awk -v a="$1" -v b="$2" -v h="$(getconf CLK_TCK)" 'BEGIN { printf "%.1f", (b - a) / h }'; }
-
 # load PORT PID PGBENCH-ARGS: sets tps and used (CPU seconds of the server).
 load() {
   local port=$1 pid=$2 before out

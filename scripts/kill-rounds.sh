@@ -27,18 +27,7 @@ seed=${SEED:-$((RANDOM * 32768 + RANDOM))}
 RANDOM=$((seed % 32768))
 say "seed $seed"
 
-finish() {
-  local status=$? n pid
-  trap - EXIT INT TERM
-  for pid in $(jobs -p); do kill "$pid" 2>/dev/null || true; done
-  for n in $(nodes); do
-    if node_alive "$n"; then read -r pid _ < "$DIR/$n/process"; as_pg kill -KILL "$pid" || true; fi
-  done
-  if [ $status = 0 ] && [ -z "$keep" ]; then rm -rf "$DIR"; else say "left for a look: $DIR"; fi
-  exit $status
-}
-trap finish EXIT
-trap 'exit 1' INT TERM
+end_nodes_at_exit "$keep"
 
 "$ROOT/scripts/cluster.sh" init "$DIR" --readers 2
 "$ROOT/scripts/cluster.sh" start "$DIR"

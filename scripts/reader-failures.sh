@@ -24,18 +24,7 @@ mkdir -p "$place"; DIR=$(cd "$place" && pwd)
 [ -z "$(ls -A "$DIR")" ] || die "$DIR is not empty"
 before=5 lease=5 length=22 failures=0
 
-finish() {
-  local status=$? n pid
-  trap - EXIT INT TERM
-  for pid in $(jobs -p); do kill "$pid" 2>/dev/null || true; done
-  for n in $(nodes); do
-    if node_alive "$n"; then read -r pid _ < "$DIR/$n/process"; as_pg kill -KILL "$pid" || true; fi
-  done
-  if [ $status = 0 ] && [ -z "$keep" ]; then rm -rf "$DIR"; else say "left for a look: $DIR"; fi
-  exit $status
-}
-trap finish EXIT
-trap 'exit 1' INT TERM
+end_nodes_at_exit "$keep"
 
 fault() { say "    NOT AS PROMISED: $*"; failures=$((failures + 1)); }
 now() { date +%s%N; }

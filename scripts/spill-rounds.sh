@@ -21,18 +21,7 @@ stage_programs
 mkdir -p "${arguments[0]}"; DIR=$(cd "${arguments[0]}" && pwd)
 [ -z "$(ls -A "$DIR")" ] || die "$DIR is not empty"
 
-finish() {
-  local status=$? n pid
-  trap - EXIT INT TERM
-  for pid in $(jobs -p); do kill "$pid" 2>/dev/null || true; done
-  for n in $(nodes); do
-    if node_alive "$n"; then read -r pid _ < "$DIR/$n/process"; as_pg kill -KILL "$pid" || true; fi
-  done
-  if [ $status = 0 ] && [ -z "$keep" ]; then rm -rf "$DIR"; else say "left for a look: $DIR"; fi
-  exit $status
-}
-trap finish EXIT
-trap 'exit 1' INT TERM
+end_nodes_at_exit "$keep"
 
 "$ROOT/scripts/cluster.sh" init "$DIR" --readers 2
 for n in $(nodes); do echo "sharedstorage.log_index_size = '64kB'" | as_pg tee -a "$DIR/$n/sharedstorage.conf" >/dev/null; done

@@ -240,7 +240,7 @@ public sealed partial class WriterLink
         _hurry = state.Hurry;
         if (state.Hurry)
         {
-            Release(_hurried);
+            OneSignal.Give(_hurried);
         }
 
         WriterConsistent = Lsn.MaxOf(new Lsn(state.Consistent), new Lsn(state.Redo));

@@ -24,7 +24,7 @@ public sealed partial class WriterLink : IDisposable
     private readonly Lock _lock = new();
     private readonly ReaderLease _lease;
     private readonly CancellationTokenSource _stop = new();
-    private readonly SemaphoreSlim _acknowledge = new(0, 1);
+    private readonly SemaphoreSlim _acknowledge = OneSignal.New();
 
     // Log comes some milliseconds apart: the tail does not spin for it.
     private readonly ManualResetEventSlim _limitMoved = new(initialState: false, spinCount: 0);
@@ -183,7 +183,7 @@ public sealed partial class WriterLink : IDisposable
     }
 
     /// <summary>The applied LSN has moved: the writer is told.</summary>
-    public void Applied() => Release(_acknowledge);
+    public void Applied() => OneSignal.Give(_acknowledge);
 
     /// <summary>Ends the link for a promotion or a stop.</summary>
     public void Dispose()
@@ -290,22 +290,6 @@ public sealed partial class WriterLink : IDisposable
         }
 
         return moved;
-    }
-
-    private static void Release(SemaphoreSlim signal)
-    {
-        if (signal.CurrentCount == 0)
-        {
-            try
-            {
-                signal.Release();
-            }
-            catch (SemaphoreFullException)
-            {
-                // Told already.
-                return;
-            }
-        }
     }
 
     private Envelope Envelope(ulong epoch) => new()

@@ -64,3 +64,17 @@ for n in json.load(open(sys.argv[1])):
         print(n.get(sys.argv[3], ""))
 P
 }
+
+# CPU ticks of a server so far: its process, the children it has waited for, and its living children.
+ticks() {
+  local pid=$1 child sum=0 f
+  for child in $pid $(pgrep -P "$pid" || true); do
+    f=$(cat "/proc/$child/stat" 2>/dev/null) || continue
+    set -- ${f##*) }
+    sum=$((sum + ${12} + ${13}))
+    [ "$child" != "$pid" ] || sum=$((sum + ${14} + ${15}))
+  done
+  echo "$sum"
+}
+# cpu FROM TO: ticks as seconds.
+cpu() { awk -v a="$1" -v b="$2" -v h="$(getconf CLK_TCK)" 'BEGIN { printf "%.1f", (b - a) / h }'; }

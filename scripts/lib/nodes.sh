@@ -44,3 +44,21 @@ node_stop() {
   for i in $(seq 1200); do node_alive "$n" || { say "$n is stopped"; return; }; sleep 0.05; done
   die "$n did not stop within 60 s"
 }
+
+# end_nodes_at_exit KEEP: when the script ends, in whatever way, its jobs and the nodes end; DIR goes after a success, unless KEEP is not empty.
+end_nodes_at_exit() {
+  KEEP_NODES=$1
+  trap end_nodes EXIT
+  trap 'exit 1' INT TERM
+}
+
+end_nodes() {
+  local status=$? n pid
+  trap - EXIT INT TERM
+  for pid in $(jobs -p); do kill "$pid" 2>/dev/null || true; done
+  for n in $(nodes); do
+    if node_alive "$n"; then read -r pid _ < "$DIR/$n/process"; as_pg kill -KILL "$pid" || true; fi
+  done
+  if [ $status = 0 ] && [ -z "$KEEP_NODES" ]; then rm -rf "$DIR"; else say "left for a look: $DIR"; fi
+  exit $status
+}

@@ -38,9 +38,9 @@ public sealed unsafe partial class BufferPool
                 continue;
             }
 
-            // From the pool, or from the log by a read that finds the same. A change that old is written below.
+            // From the pool, or from the log by a read that finds the same; never as an empty page in place of one that cannot be made anew. A change that old is written below.
             overwritten++;
-            using PinnedPage page = Pin(tag, PinMode.ZeroOnError);
+            using PinnedPage page = Pin(tag);
             page.Frame.NoteDirty(written.Since);
         }
 

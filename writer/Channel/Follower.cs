@@ -1,3 +1,4 @@
+using SharedStorage.Control;
 using SharedStorage.Control.Leases;
 
 namespace SharedStorage.Writer.Channel;
@@ -15,8 +16,8 @@ internal sealed class Follower(TimeSpan grantEvery)
     /// <summary>While none do: a query that comes meanwhile sees what was durable so long ago.</summary>
     private static readonly TimeSpan PaceOfNobody = TimeSpan.FromMilliseconds(20);
 
-    private readonly SemaphoreSlim _signal = new(0, 1);
-    private readonly SemaphoreSlim _urgent = new(0, 1);
+    private readonly SemaphoreSlim _signal = OneSignal.New();
+    private readonly SemaphoreSlim _urgent = OneSignal.New();
     private readonly Lock _lock = new();
     private ulong _sequence;
     private Grant _grant;
@@ -24,13 +25,13 @@ internal sealed class Follower(TimeSpan grantEvery)
     private volatile bool _read;
 
     /// <summary>There is something to tell.</summary>
-    public void Wake() => Release(_signal);
+    public void Wake() => OneSignal.Give(_signal);
 
     /// <summary>There is something to tell that somebody waits for.</summary>
     public void WakeNow()
     {
-        Release(_urgent);
-        Release(_signal);
+        OneSignal.Give(_urgent);
+        OneSignal.Give(_signal);
     }
 
     /// <summary>Waits until there is something to tell, or the time is over; then for what comes soon after the last message, unless somebody waits.</summary>
@@ -78,23 +79,6 @@ internal sealed class Follower(TimeSpan grantEvery)
             _lastGrant = _grant.Given ? now : _lastGrant;
             _grant = default;
             return answer;
-        }
-    }
-
-    private static void Release(SemaphoreSlim signal)
-    {
-        // At most one signal is kept: the next message tells everything anyway.
-        if (signal.CurrentCount == 0)
-        {
-            try
-            {
-                signal.Release();
-            }
-            catch (SemaphoreFullException)
-            {
-                // Another thread was quicker: the signal is there.
-                return;
-            }
         }
     }
 }

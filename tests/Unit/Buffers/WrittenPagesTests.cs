@@ -47,6 +47,15 @@ public sealed class WrittenPagesTests : IDisposable
     }
 
     [Fact]
+    public void A_block_that_cannot_be_made_anew_is_an_error_and_no_empty_page_takes_its_place()
+    {
+        byte[] late = WriteOver();
+        _f.LogSinceRedo = (_, _) => [];
+        Assert.Throws<StorageException>(() => Pool.EndWatchingWrites(CancellationToken.None));
+        Assert.Equal(late, _f.OnDisk(0));
+    }
+
+    [Fact]
     public void What_is_as_it_was_written_or_was_there_before_is_taken_as_it_is()
     {
         Pool.BeginWatchingWrites(_f.Log.Inserted);
