@@ -186,6 +186,8 @@ public sealed class WriterRole : IDisposable
             log.LogDebug("{Relations} unlogged relations are empty again", reset);
         }
 
+        // I7, as the gate does: nothing is pruned before the readers' table has spoken. They may hold snapshots that this node knows nothing of.
+        engine.Transactions.RemoteHorizon = Lsn.Invalid;
         engine.Storage.Wal = wal;
         if (end.MissingContinuation.IsValid)
         {

@@ -155,6 +155,26 @@ public sealed partial class TransactionManager
         return end > CommittedBeforeStart ? end <= at.Value : end == CommittedBeforeStart && (at >= Map.Start || !xid.IsNormal);
     }
 
+    /// <summary>
+    /// Whether every snapshot that is or will be sees the commit: it ends at or before H. <paramref name="horizon"/> was taken from <see cref="Horizon"/> a while ago (a VACUUM keeps one);
+    /// H has gone on, and the map may have been cut as far as that meanwhile. What it then knows no end of ended at or before B, and B lies at or before H as it is now.
+    /// </summary>
+    public bool IsCommittedForAll(Xid xid, Lsn horizon) => IsCommittedForAll(EndOf(xid), horizon) || (!xid.IsNormal && EndOf(xid) == CommittedBeforeStart);
+
+    /// <param name="end">What <see cref="EndOf"/> gave.</param>
+    /// <param name="horizon">H, or what it was.</param>
+    internal bool IsCommittedForAll(ulong end, Lsn horizon)
+    {
+        if (end != CommittedBeforeStart)
+        {
+            return end > CommittedBeforeStart && end <= horizon.Value;
+        }
+
+        // B first: a cut raises H before it.
+        Lsn start = Map.Start;
+        return start <= horizon || start.Value <= Volatile.Read(ref _horizon);
+    }
+
     /// <summary>The end of the commit record; invalid when it did not commit, or at or before B.</summary>
     public Lsn CommitLsnOf(Xid xid) => EndOf(xid) is > CommittedBeforeStart and ulong end ? new Lsn(end) : Lsn.Invalid;
 

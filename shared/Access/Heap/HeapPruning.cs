@@ -55,7 +55,7 @@ public sealed class HeapPruning
         }
 
         Lsn horizon = engine.Transactions.Horizon;
-        if (engine.Transactions.DidCommit(prunable) && !engine.Transactions.CommittedAtOrBefore(prunable, horizon))
+        if (engine.Transactions.DidCommit(prunable) && !engine.Transactions.IsCommittedForAll(prunable, horizon))
         {
             return;
         }

@@ -21,12 +21,12 @@ public static partial class HeapVisibility
 {
     /// <param name="context">The page's.</param>
     /// <param name="header">The version's.</param>
-    /// <param name="horizon">H, taken from <see cref="TransactionManager.Horizon"/> once for the page.</param>
+    /// <param name="horizon">H, taken from <see cref="TransactionManager.Horizon"/>; for the page, or for the whole of a VACUUM.</param>
     /// <param name="own">The asking transaction, to tell its own deletions; null where that does not matter.</param>
     public static TupleVacuumState SatisfiesVacuum(ref VisibilityContext context, ref HeapTupleHeader header, Lsn horizon, Transaction? own = null)
     {
         TupleVacuumState state = SatisfiesVacuum(ref context, ref header, own, out Xid deadAfter);
-        return state == TupleVacuumState.RecentlyDead && context.Manager.CommittedAtOrBefore(deadAfter, horizon) ? TupleVacuumState.Dead : state;
+        return state == TupleVacuumState.RecentlyDead && context.Manager.IsCommittedForAll(deadAfter, horizon) ? TupleVacuumState.Dead : state;
     }
 
     /// <summary>
@@ -83,7 +83,7 @@ public static partial class HeapVisibility
             return true;
         }
 
-        return context.EndedBy(context.EndOf(new Xid(header.RawXmin)), horizon);
+        return context.Manager.IsCommittedForAll(context.EndOf(new Xid(header.RawXmin)), horizon);
     }
 
     private static TupleVacuumState DeletionState(ref VisibilityContext context, ref HeapTupleHeader header, out Xid deadAfter)

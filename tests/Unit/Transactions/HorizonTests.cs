@@ -83,6 +83,30 @@ public sealed class HorizonTests
         Assert.All(aborted, x => Assert.False(cluster.Manager.CommittedAtOrBefore(x, now)));
     }
 
+    /// <summary>A VACUUM freezes by the xid horizon of its beginning; what ended before that must be dead to it, also when others have cut the map since.</summary>
+    [Fact]
+    public void What_ended_before_a_horizon_is_committed_for_all_by_it_after_a_later_cut_too()
+    {
+        using var cluster = new TestCluster();
+        Xid early = cluster.Commit();
+        Xid limit = cluster.Manager.XidHorizon;
+        Lsn horizon = cluster.Manager.Horizon;
+        Assert.True(early.Precedes(limit));
+        Assert.True(cluster.Manager.IsCommittedForAll(early, horizon));
+        Xid late = cluster.Commit();
+        Assert.False(cluster.Manager.IsCommittedForAll(late, horizon));
+        for (int i = 0; i < 9000; i++)
+        {
+            cluster.Commit();
+        }
+
+        _ = cluster.Manager.XidHorizon;
+        Assert.True(cluster.Manager.Map.Start > horizon);
+        Assert.False(cluster.Manager.CommittedAtOrBefore(early, horizon), "the map still told when it ended: there was nothing to see");
+        Assert.True(cluster.Manager.IsCommittedForAll(early, horizon));
+        Assert.False(cluster.Manager.IsCommittedForAll(cluster.Abort(), horizon));
+    }
+
     [Fact]
     public void No_snapshot_is_below_a_horizon_that_was_given()
     {
