@@ -159,7 +159,11 @@ public sealed partial class TransactionManager
     /// Whether every snapshot that is or will be sees the commit: it ends at or before H. <paramref name="horizon"/> was taken from <see cref="Horizon"/> a while ago (a VACUUM keeps one);
     /// H has gone on, and the map may have been cut as far as that meanwhile. What it then knows no end of ended at or before B, and B lies at or before H as it is now.
     /// </summary>
-    public bool IsCommittedForAll(Xid xid, Lsn horizon) => IsCommittedForAll(EndOf(xid), horizon) || (!xid.IsNormal && EndOf(xid) == CommittedBeforeStart);
+    public bool IsCommittedForAll(Xid xid, Lsn horizon)
+    {
+        ulong end = EndOf(xid);
+        return IsCommittedForAll(end, horizon) || (!xid.IsNormal && end == CommittedBeforeStart);
+    }
 
     /// <param name="end">What <see cref="EndOf"/> gave.</param>
     /// <param name="horizon">H, or what it was.</param>
