@@ -185,7 +185,10 @@ public sealed partial class WriterLink
         }
     }
 
-    private Lsn OldestWal => Lsn.Min(_engine.Start.Redo, _engine.Pool.Index.CutPoint);
+    /// <summary>
+    /// What the log is kept for (I3). A page that is being brought forward may still have entries from before the cut: when their log is gone it begins anew from storage, which has them by now.
+    /// </summary>
+    private Lsn OldestWal => _engine.Pool.Index.CutPoint;
 
     private ulong Resumable
     {

@@ -128,14 +128,9 @@ public sealed partial class TransactionManager
             Xid xid = full.Xid;
             Clog.Extend(xid, log);
             CommitTimestamps.Extend(xid, log);
-            Subtrans.Extend(xid);
             Map.Set(xid, CommitLsnMap.Running);
             tx.NoteXid(xid, parent);
-            if (parent.IsValid)
-            {
-                Subtrans.SetParent(xid, parent);
-            }
-            else
+            if (!parent.IsValid)
             {
                 lock (_running)
                 {

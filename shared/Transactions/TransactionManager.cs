@@ -36,7 +36,6 @@ public sealed partial class TransactionManager
         _time = time;
         Locks = locks;
         Clog = new Clog(new SlruFiles(dataDirectory, "pg_xact", readOnly));
-        Subtrans = new Subtrans(new SlruFiles(dataDirectory, "pg_subtrans", readOnly));
         MultiXacts = new MultiXacts(
             this, new SlruFiles(dataDirectory, "pg_multixact/offsets", readOnly), new SlruFiles(dataDirectory, "pg_multixact/members", readOnly));
         CommitTimestamps = new CommitTimestamps(new SlruFiles(dataDirectory, "pg_commit_ts", readOnly));
@@ -46,7 +45,6 @@ public sealed partial class TransactionManager
     }
 
     public Clog Clog { get; }
-    public Subtrans Subtrans { get; }
     public MultiXacts MultiXacts { get; }
     public CommitTimestamps CommitTimestamps { get; }
 
@@ -112,16 +110,13 @@ public sealed partial class TransactionManager
     {
         Lsn at = log.Reserved;
         Clog.Cache.Files.AllowWrites();
-        Subtrans.Cache.Files.AllowWrites();
         MultiXacts.Offsets.Files.AllowWrites();
         MultiXacts.Members.Files.AllowWrites();
         Clog.Trim(NextXid, at);
         MultiXacts.OpenForWrites(at);
         CommitTimestamps.OpenForWrites();
         Prepared.OpenForWrites();
-        IReadOnlyList<PreparedTransaction> prepared = Prepared.List();
-        Subtrans.Start(prepared.Aggregate(NextXid, static (oldest, p) => p.Xid.Precedes(oldest) ? p.Xid : oldest), NextXid);
-        foreach (PreparedTransaction p in prepared)
+        foreach (PreparedTransaction p in Prepared.List())
         {
             Restore(p);
         }
@@ -207,8 +202,7 @@ public sealed partial class TransactionManager
     {
         // Pending commits first: one that leaves the queue meanwhile has made its clog page dirty before.
         Lsn pending = OldestPendingCommit();
-        Lsn areas = Lsn.Min(Clog.Cache.OldestUnflushed(), Lsn.Min(MultiXacts.OldestUnflushed(), CommitTimestamps.Cache.OldestUnflushed()));
-        return Lsn.Min(pending, areas);
+        return Lsn.Min(pending, OldestUnflushedInAreas());
     }
 
     /// <summary>The highest position that the files of the areas hold (R4).</summary>
@@ -216,28 +210,32 @@ public sealed partial class TransactionManager
         Lsn.MaxOf(Clog.Cache.Written, CommitTimestamps.Cache.Written), Lsn.MaxOf(MultiXacts.Offsets.Written, MultiXacts.Members.Written));
 
     /// <summary>A former writer's late write may have brought an older page back: what was changed since this node began is written once more (R13).</summary>
-    public void MarkAreasChangedAgain()
+    /// <returns>Past all that is marked: how far <see cref="FlushAreas"/> has to come.</returns>
+    public Lsn MarkAreasChangedAgain()
     {
         Clog.Cache.MarkChangedAgain();
         MultiXacts.Offsets.MarkChangedAgain();
         MultiXacts.Members.MarkChangedAgain();
         CommitTimestamps.Cache.MarkChangedAgain();
+        return new Lsn(WritableLog.Reserved.Value + 1);
     }
 
     /// <summary>
-    /// A checkpoint's part: writes and syncs what is dirty in the areas, as far as the gate lets it. False: come again when readers have moved on.
-    /// The checkpoint may finish once <see cref="OldestUnflushed"/> is at or beyond its redo.
+    /// Writes and syncs what is dirty in the areas, as far as the gate lets it. False: a change before the position is held back; come again when readers have moved on. Later
+    /// changes are not waited for: a page of clog never stops changing under load.
     /// </summary>
-    public bool FlushAreas(Buffers.IFlushGate gate)
+    public bool FlushAreas(Buffers.IFlushGate gate, Lsn before)
     {
         ITransactionLog log = WritableLog;
-        bool all = Clog.Cache.Flush(gate, log.Flush);
-        all &= MultiXacts.Offsets.Flush(gate, log.Flush);
-        all &= MultiXacts.Members.Flush(gate, log.Flush);
-        all &= CommitTimestamps.Cache.Flush(gate, log.Flush);
-        Subtrans.Cache.Flush(gate, log.Flush);
-        return all;
+        Clog.Cache.Flush(gate, log.Flush);
+        MultiXacts.Offsets.Flush(gate, log.Flush);
+        MultiXacts.Members.Flush(gate, log.Flush);
+        CommitTimestamps.Cache.Flush(gate, log.Flush);
+        return OldestUnflushedInAreas() >= before;
     }
+
+    private Lsn OldestUnflushedInAreas() =>
+        Lsn.Min(Clog.Cache.OldestUnflushed(), Lsn.Min(MultiXacts.OldestUnflushed(), CommitTimestamps.Cache.OldestUnflushed()));
 
     private ulong EndByClog(Xid xid) => Clog.Get(xid) switch
     {

@@ -192,6 +192,12 @@ internal sealed partial class SimReader
         Timeline log = _world.Timelines[_read.Timeline];
         if (_read.From < _world.Storage.Recycled && _read.From < _read.To)
         {
+            if (_read.From < _consistent)
+            {
+                // Looked up before a cut: read again, from what storage has by now (BufferPool.MayBeginAgain).
+                return;
+            }
+
             if (!IsCovered || _world.Storage.RecycledAt < _activatedAt)
             {
                 // Recycled while it was not counted: the query fails, and the next one begins at what is consistent by now.

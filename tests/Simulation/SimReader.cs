@@ -239,6 +239,6 @@ internal sealed partial class SimReader
         Connection = _connection,
         Epoch = _lease.Epoch,
         Session = _lease.Session,
-        OldestWal = Math.Min(_start, _consistent),
+        OldestWal = _consistent,
     };
 }

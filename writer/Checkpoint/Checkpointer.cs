@@ -7,7 +7,6 @@ using SharedStorage.Hosting.Engine;
 using SharedStorage.Io;
 using SharedStorage.Primitives;
 using SharedStorage.Transactions.Multi;
-using SharedStorage.Transactions.Slru;
 using SharedStorage.Wal;
 using SharedStorage.Wal.Inserting;
 using SharedStorage.Wal.Records;
@@ -172,27 +171,18 @@ public sealed class Checkpointer(CheckpointParts parts, ControlFile control)
     {
         // R7: a commit whose record lies before redo has its bit in clog before clog is written.
         parts.Engine.Transactions.CompleteCommitsBefore(redo);
-        foreach (SlruCache area in SlruAreas())
+        while (!parts.Engine.Transactions.FlushAreas(parts.Gate, redo))
         {
             // Pages ahead of a reader wait for it; the wait ends with its lease at the latest.
-            while (!area.Flush(parts.Gate, parts.Log.Flush))
+            if (cancel.WaitHandle.WaitOne(TimeSpan.FromMilliseconds(20)))
             {
-                if (cancel.WaitHandle.WaitOne(TimeSpan.FromMilliseconds(20)))
-                {
-                    throw new OperationCanceledException(cancel);
-                }
+                throw new OperationCanceledException(cancel);
             }
         }
 
         parts.Engine.Transactions.Prepared.WriteFiles(redo);
         parts.Engine.Transactions.Origins.Save();
         parts.Engine.Pool.FlushAllBefore(redo, pace, cancel);
-    }
-
-    private IEnumerable<SlruCache> SlruAreas()
-    {
-        var transactions = parts.Engine.Transactions;
-        return [transactions.Clog.Cache, transactions.MultiXacts.Offsets, transactions.MultiXacts.Members, transactions.CommitTimestamps.Cache];
     }
 
     private void Finish(CheckPoint point, byte op, ClusterState state)

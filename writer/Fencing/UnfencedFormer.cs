@@ -130,8 +130,8 @@ public sealed class UnfencedFormer : IDisposable
     private int PutRight()
     {
         // Pages of SLRUs have nothing to be told by, and are few: all of them once more.
-        _engine.Transactions.MarkAreasChangedAgain();
-        while (!_engine.Transactions.FlushAreas(_gate))
+        Lsn marked = _engine.Transactions.MarkAreasChangedAgain();
+        while (!_engine.Transactions.FlushAreas(_gate, marked))
         {
             // A page ahead of a reader: the wait ends with its lease.
             Thread.Sleep(FlushAgain);

@@ -2,7 +2,6 @@ using Microsoft.Extensions.Logging;
 using SharedStorage.Buffers;
 using SharedStorage.Hosting.Engine;
 using SharedStorage.Primitives;
-using SharedStorage.Transactions.Slru;
 using SharedStorage.Wal.Inserting;
 using SharedStorage.Writer.Checkpoint;
 using SharedStorage.Writer.Files;
@@ -106,9 +105,7 @@ public sealed class SteadyFlush : IDisposable
         if (old.IsValid && _engine.Transactions.OldestUnflushed() < old)
         {
             // What a reader holds back is tried again in the next round.
-            _engine.Transactions.Clog.Cache.Flush(_gate, _log.Flush);
-            _engine.Transactions.MultiXacts.Offsets.Flush(_gate, _log.Flush);
-            _engine.Transactions.MultiXacts.Members.Flush(_gate, _log.Flush);
+            _engine.Transactions.FlushAreas(_gate, old);
         }
 
         SayWhatIsHeldBack();

@@ -60,20 +60,3 @@ public static class ClogLayout
         return new Xid(x).Precedes(new Xid(y)) && new Xid(x).Precedes(new Xid(y + XidsPerPage - 1));
     }
 }
-
-/// <summary>pg_subtrans: for each transaction the number of its parent, four bytes (subtrans.c). Not kept over a restart.</summary>
-public static class SubtransLayout
-{
-    public const uint XidsPerPage = SlruLayout.PageSize / Xid.Size;
-
-    public static uint PageOf(Xid xid) => xid.Value / XidsPerPage;
-    public static int OffsetOf(Xid xid) => (int)(xid.Value % XidsPerPage) * Xid.Size;
-    public static bool StartsPage(Xid xid) => xid.Value % XidsPerPage == 0 || xid == Xid.FirstNormal;
-
-    public static bool PagePrecedes(uint a, uint b)
-    {
-        uint x = (a * XidsPerPage) + Xid.FirstNormal.Value + 1;
-        uint y = (b * XidsPerPage) + Xid.FirstNormal.Value + 1;
-        return new Xid(x).Precedes(new Xid(y)) && new Xid(x).Precedes(new Xid(y + XidsPerPage - 1));
-    }
-}

@@ -20,7 +20,7 @@ public enum SlruMissing
 /// flush gate (I1, I2); on a reader nothing is written (I4) and the tail's changes stay in memory. Changes happen under <see cref="Sync"/>; reads need no lock.
 /// A page ahead of a reader is set aside as a frozen copy, so that a page that never stops changing cannot hold a checkpoint.
 /// </summary>
-public sealed class SlruCache(SlruFiles files, bool gated = true)
+public sealed class SlruCache(SlruFiles files)
 {
     private readonly ConcurrentDictionary<uint, SlruPage> _pages = new();
     private readonly Dictionary<uint, FrozenPage> _frozen = [];
@@ -145,11 +145,11 @@ public sealed class SlruCache(SlruFiles files, bool gated = true)
     }
 
     /// <summary>
-    /// Writes the dirty pages that the gate lets through and syncs them. Gives true when no change from before the call is left unwritten;
-    /// else the caller comes again when the readers have moved on.
+    /// Writes the dirty pages that the gate lets through and syncs them. What it holds back is in <see cref="OldestUnflushed"/>: the caller comes again when the readers have
+    /// moved on.
     /// </summary>
     /// <exception cref="StorageException">A write or sync failed: the node must stop (I11).</exception>
-    public bool Flush(IFlushGate gate, Action<Lsn> flushLog)
+    public void Flush(IFlushGate gate, Action<Lsn> flushLog)
     {
         lock (_flushing)
         {
@@ -157,10 +157,8 @@ public sealed class SlruCache(SlruFiles files, bool gated = true)
             bool all = FlushRound(gate, flushLog, out bool behind);
             if (all && behind)
             {
-                all = FlushRound(gate, flushLog, out _);
+                FlushRound(gate, flushLog, out _);
             }
-
-            return all;
         }
     }
 
@@ -293,13 +291,8 @@ public sealed class SlruCache(SlruFiles files, bool gated = true)
         return ready.Count == copies.Count;
     }
 
-    private bool MayWrite(Lsn lsn, IFlushGate gate, Action<Lsn> flushLog)
+    private static bool MayWrite(Lsn lsn, IFlushGate gate, Action<Lsn> flushLog)
     {
-        if (!gated)
-        {
-            return true;
-        }
-
         FlushVerdict verdict = gate.Judge(lsn);
         if (verdict == FlushVerdict.FlushLogFirst)
         {

@@ -48,7 +48,6 @@ public sealed partial class TransactionManager
         Transaction tx = Transaction.Restore(this, prepared);
         foreach (Xid child in prepared.Children)
         {
-            Subtrans.SetParent(child, prepared.Xid);
             Map.Set(child, CommitLsnMap.Running);
         }
 

@@ -47,14 +47,14 @@ public sealed class CommitCrashTests
                     End(tx, random, ends);
                     break;
                 case 10:
-                    manager.FlushAreas(new OpenGate());
+                    manager.FlushAreas(new OpenGate(), Lsn.Max);
                     written = cluster.Log.Reserved;
                     break;
                 default:
                     Lsn redo = cluster.Log.Reserved;
                     TransactionStart next = StartAt(manager, redo);
                     manager.CompleteCommitsBefore(redo);
-                    Assert.True(manager.FlushAreas(new OpenGate()));
+                    Assert.True(manager.FlushAreas(new OpenGate(), redo));
                     Assert.True(manager.OldestUnflushed() >= redo);
                     written = cluster.Log.Reserved;
                     start = next;

@@ -18,7 +18,7 @@ public sealed class SlruTests
             _ = i % 3 == 2 ? cluster.Abort() : cluster.Commit();
         }
 
-        Assert.True(cluster.Manager.FlushAreas(new OpenGate()));
+        Assert.True(cluster.Manager.FlushAreas(new OpenGate(), Lsn.Max));
         byte[] page = File.ReadAllBytes(Path.Combine(cluster.Directory, "pg_xact/0000"));
 
         // From xid 1000 on, the lowest bits first: committed, committed, aborted, committed; committed, aborted, committed, committed.
@@ -46,23 +46,45 @@ public sealed class SlruTests
         Xid early = cluster.Commit();
         Lsn first = cluster.Manager.Visible;
         var gate = new OpenGate { LowestApplied = applied };
-        Assert.False(cluster.Manager.FlushAreas(gate));
+        Assert.False(cluster.Manager.FlushAreas(gate, Lsn.Max));
         Assert.DoesNotContain(File.ReadAllBytes(file), b => b != 0);
         Assert.True(cluster.Manager.OldestUnflushed() < first);
 
         Xid late = cluster.Commit();
         gate.LowestApplied = first;
-        Assert.False(cluster.Manager.FlushAreas(gate));
+        Assert.False(cluster.Manager.FlushAreas(gate, Lsn.Max));
         byte[] page = File.ReadAllBytes(file);
         Assert.Equal((byte)XidStatus.Committed, ClogLayout.Get(page, early));
         Assert.Equal((byte)XidStatus.InProgress, ClogLayout.Get(page, late));
         Assert.True(cluster.Manager.OldestUnflushed() >= first);
 
         gate.LowestApplied = Lsn.Max;
-        Assert.True(cluster.Manager.FlushAreas(gate));
+        Assert.True(cluster.Manager.FlushAreas(gate, Lsn.Max));
         Assert.Equal((byte)XidStatus.Committed, ClogLayout.Get(File.ReadAllBytes(file), late));
         Assert.Equal(Lsn.Max, cluster.Manager.OldestUnflushed());
         Assert.Equal(cluster.Manager.Visible, cluster.Manager.Written);
+    }
+
+    [Fact]
+    public void A_page_that_never_stops_changing_does_not_hold_what_lies_before_a_position()
+    {
+        using var cluster = new TestCluster();
+        var gate = new OpenGate { LowestApplied = cluster.Manager.Visible };
+        cluster.Commit();
+        Lsn redo = cluster.Log.Reserved;
+        bool done = false;
+        for (int i = 0; i < 3 && !done; i++)
+        {
+            // The readers are always one commit behind.
+            Lsn applied = cluster.Manager.Visible;
+            cluster.Commit();
+            gate.LowestApplied = applied;
+            done = cluster.Manager.FlushAreas(gate, redo);
+        }
+
+        Assert.True(done);
+        Assert.True(cluster.Manager.OldestUnflushed() >= redo);
+        Assert.NotEqual(Lsn.Max, cluster.Manager.OldestUnflushed());
     }
 
     [Fact]
@@ -72,7 +94,7 @@ public sealed class SlruTests
         cluster.Abort();
         Lsn end = cluster.Log.Reserved;
         Assert.True(cluster.Log.Flushed < end);
-        Assert.True(cluster.Manager.FlushAreas(new WalFirstGate(cluster.Log)));
+        Assert.True(cluster.Manager.FlushAreas(new WalFirstGate(cluster.Log), Lsn.Max));
         Assert.True(cluster.Log.Flushed >= end);
     }
 
@@ -116,7 +138,7 @@ public sealed class SlruTests
         one.Abort();
         Assert.False(multis.IsRunning(multi, onlyLockers: false));
         Assert.Equal(multis.Next, multis.OldestRunning);
-        Assert.True(cluster.Manager.FlushAreas(new OpenGate()));
+        Assert.True(cluster.Manager.FlushAreas(new OpenGate(), Lsn.Max));
 
         var limits = new TransactionStart
         {

@@ -72,7 +72,7 @@ public sealed class StockReplayTests
         var log = new ModelLog();
         log.Release(Lsn.Max);
         manager.OpenForWrites(log);
-        Assert.True(manager.FlushAreas(new OpenGate()));
+        Assert.True(manager.FlushAreas(new OpenGate(), Lsn.Max));
         Assert.Equal(Lsn.Max, manager.OldestUnflushed());
         foreach (string area in new[] { "pg_xact", "pg_multixact/offsets", "pg_multixact/members" })
         {
@@ -119,7 +119,7 @@ public sealed class StockReplayTests
     private static TestDirectory CopyAreas(string dataDirectory)
     {
         var copy = new TestDirectory();
-        foreach (string area in new[] { "pg_xact", "pg_subtrans", "pg_multixact/offsets", "pg_multixact/members" })
+        foreach (string area in new[] { "pg_xact", "pg_multixact/offsets", "pg_multixact/members" })
         {
             string to = Path.Combine(copy.Path, area);
             Directory.CreateDirectory(to);

@@ -12,7 +12,7 @@ internal sealed class TestCluster : IDisposable
     public TestCluster(uint nextXid = 1000, bool writer = true)
     {
         Directory = System.IO.Directory.CreateTempSubdirectory("transactions").FullName;
-        foreach (string area in new[] { "pg_xact", "pg_subtrans", "pg_multixact/offsets", "pg_multixact/members" })
+        foreach (string area in new[] { "pg_xact", "pg_multixact/offsets", "pg_multixact/members" })
         {
             System.IO.Directory.CreateDirectory(Path.Combine(Directory, area));
             File.WriteAllBytes(Path.Combine(Directory, area, "0000"), new byte[8192]);
