@@ -49,7 +49,7 @@ public sealed unsafe partial class BufferPool
             // Blocks that the fork lost and has again: whatever the file has there is written over. No latch: the caller may hold one, and only the mark is set.
             for (uint block = info.FirstVoid; block < info.DiskBlocks; block++)
             {
-                using PinnedPage page = Pin(new BufferTag(info.Rel, info.Fork, new BlockNumber(block)));
+                using PinnedPage page = PinAlone(new BufferTag(info.Rel, info.Fork, new BlockNumber(block)));
                 page.Frame.NoteDirty(_index.CutPoint);
             }
         }

@@ -167,7 +167,7 @@ public sealed unsafe partial class BufferPool
         {
             if (tag.Block.Value < BlockCount(tag.Rel, tag.Fork))
             {
-                Pin(tag).Dispose();
+                PinAlone(tag).Dispose();
             }
         }
     }

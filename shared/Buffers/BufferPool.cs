@@ -105,7 +105,12 @@ public sealed unsafe partial class BufferPool : IDisposable
 
     /// <summary>A pin on the page; on a node that applies, on its version as of the applied LSN.</summary>
     /// <exception cref="StorageException">The page does not exist, cannot be read, or is damaged for good (I12); the message names file and block.</exception>
-    public PinnedPage Pin(in BufferTag tag, PinMode mode = PinMode.Normal)
+    public PinnedPage Pin(in BufferTag tag, PinMode mode = PinMode.Normal) => Pin(tag, mode, mayWaitForOthers: mode != PinMode.NoRead);
+
+    /// <summary>A pin that brings forward no page but its own: for who brings pages forward, or holds what that takes.</summary>
+    private PinnedPage PinAlone(in BufferTag tag) => Pin(tag, PinMode.Normal, mayWaitForOthers: false);
+
+    private PinnedPage Pin(in BufferTag tag, PinMode mode, bool mayWaitForOthers)
     {
         int hash = tag.GetHashCode();
         while (true)
@@ -113,6 +118,11 @@ public sealed unsafe partial class BufferPool : IDisposable
             Frame? frame = _table.TryPin(tag, hash);
             if (frame is null)
             {
+                if (mayWaitForOthers && BroughtTogether(tag, hash))
+                {
+                    continue;
+                }
+
                 frame = Load(tag, hash, mode);
                 if (frame is not null)
                 {

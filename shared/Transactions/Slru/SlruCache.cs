@@ -196,33 +196,6 @@ public sealed class SlruCache(SlruFiles files)
         }
     }
 
-    /// <summary>
-    /// Drops clean pages and, on a reader, those whose last change is at or before <paramref name="consistent"/> (the files have it), beyond a number to keep.
-    /// </summary>
-    public void Trim(int keep, Lsn consistent)
-    {
-        lock (_flushing)
-        {
-            lock (Sync)
-            {
-                int excess = _pages.Count - keep;
-                foreach (SlruPage p in _pages.Values)
-                {
-                    if (excess <= 0)
-                    {
-                        break;
-                    }
-
-                    if (!_frozen.ContainsKey(p.Number) && (!p.IsDirty || p.Lsn <= consistent))
-                    {
-                        _pages.TryRemove(p.Number, out _);
-                        excess--;
-                    }
-                }
-            }
-        }
-    }
-
     private SlruPage Load(uint page, SlruMissing missing)
     {
         if (_pages.TryGetValue(page, out SlruPage? found))

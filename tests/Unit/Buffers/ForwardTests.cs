@@ -94,6 +94,73 @@ public sealed class ForwardTests : IDisposable
     }
 
     [Fact]
+    public void The_first_pin_of_a_page_with_many_changes_reads_the_log_through_once_for_all_like_it()
+    {
+        MakeLog(new Random(15), step: 1600);
+        _f.Log.Now = _f.Applied.Value.Value;
+        _pool.SwitchToWriting(_f.Log, _f.Gate);
+        for (uint block = 0; block < 40; block++)
+        {
+            using PinnedPage page = _pool.Pin(PoolFixture.Tag(block));
+            Check(block, page);
+        }
+
+        // 128 frames: 16 pages a pass, from the first that is wanted on.
+        Assert.Equal(3, _records.Scans);
+        Assert.Equal(0, _records.Single);
+        _pool.RedoAllPending();
+        for (uint block = 0; block < Pages; block++)
+        {
+            using PinnedPage page = _pool.Pin(PoolFixture.Tag(block));
+            Check(block, page);
+        }
+    }
+
+    [Fact]
+    public void Where_reading_the_log_through_costs_more_a_page_is_loaded_alone()
+    {
+        _f.WriteOnDisk(Pages, new Lsn(500));
+        ulong lsn = 1000;
+        for (int i = 0; i < 70; i++, lsn += 100_000)
+        {
+            _pool.NoteRecord(PoolFixture.Tag(1), new Lsn(lsn), false);
+            _expected[1].Add(lsn);
+        }
+
+        _f.Applied.Advance(new Lsn(lsn));
+        _f.Log.Now = lsn;
+        _pool.SwitchToWriting(_f.Log, _f.Gate);
+        using PinnedPage page = _pool.Pin(PoolFixture.Tag(1));
+        Check(1, page);
+        Assert.Equal((0, 70), (_records.Scans, _records.Single));
+    }
+
+    [Fact]
+    public void A_page_that_cannot_be_brought_forward_fails_for_itself_only()
+    {
+        _f.WriteOnDisk(Pages, new Lsn(500));
+        ulong lsn = 1000;
+        for (int i = 0; i < 200; i++, lsn += 56)
+        {
+            // Two pages with a hundred changes each; the log of some of the second is gone.
+            uint block = i < 100 ? 2u : 1u;
+            _pool.NoteRecord(PoolFixture.Tag(block), new Lsn(lsn), false);
+            _expected[block].Add(lsn);
+        }
+
+        _f.Applied.Advance(new Lsn(lsn));
+        _f.Log.Now = lsn;
+        _pool.SwitchToWriting(_f.Log, _f.Gate);
+        _f.Records.OldestKept = 1100;
+        using (PinnedPage page = _pool.Pin(PoolFixture.Tag(1)))
+        {
+            Check(1, page);
+        }
+
+        Assert.Contains("is gone", Assert.Throws<StorageException>(() => _pool.Pin(PoolFixture.Tag(2)).Dispose()).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_node_that_applies_gets_the_same_pages()
     {
         MakeLog(new Random(13));
@@ -120,12 +187,12 @@ public sealed class ForwardTests : IDisposable
 
     private void Check(uint block, PinnedPage page) => Assert.Equal(_expected[block].ToArray(), FakeRecords.On(page));
 
-    private void MakeLog(Random random)
+    private void MakeLog(Random random, ulong step = 5600)
     {
         _f.WriteOnDisk(Pages, new Lsn(500));
         ulong lsn = 1000;
-        // Over a dozen stretches.
-        for (int i = 0; i < Records; i++, lsn += 5600)
+        // By default over a dozen stretches.
+        for (int i = 0; i < Records; i++, lsn += step)
         {
             uint block = i < Pages ? (uint)i : (uint)random.Next(Pages);
             _pool.NoteRecord(PoolFixture.Tag(block), new Lsn(lsn), false);
@@ -141,10 +208,24 @@ public sealed class ForwardTests : IDisposable
         private int _backward;
 
         public int Backward => _backward;
+        public int Scans { get; private set; }
 
-        public void Read(Lsn start, WalRecord into) => records.Read(start, into);
+        /// <summary>Records that were asked for one by one.</summary>
+        public int Single { get; private set; }
 
-        public IWalScan OpenScan(int readers) => new Scan(this);
+        public void Read(Lsn start, WalRecord into)
+        {
+            Single++;
+            records.Read(start, into);
+        }
+
+        private void ReadInStretch(Lsn start, WalRecord into) => records.Read(start, into);
+
+        public IWalScan OpenScan(int readers)
+        {
+            Scans++;
+            return new Scan(this);
+        }
 
         private sealed class Scan(ScannedRecords all) : IWalScan
         {
@@ -175,7 +256,7 @@ public sealed class ForwardTests : IDisposable
             public void Read(Lsn start, WalRecord into)
             {
                 Assert.Equal(_stretch, start.Value / IWalScan.StretchSize);
-                all.Read(start, into);
+                all.ReadInStretch(start, into);
             }
 
             public void Fetch(Lsn start) => Assert.Equal(_stretch, start.Value / IWalScan.StretchSize);
