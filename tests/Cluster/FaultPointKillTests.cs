@@ -18,7 +18,8 @@ public sealed class FaultPointKillTests(Xunit.Abstractions.ITestOutputHelper out
         "promote-after-claim", "promote-before-log-end", "promote-before-history", "promote-after-history", "promote-before-record", "promote-before-control", "promote-after-control",
     ];
 
-    private static readonly string[] OnReaders = ["reader.before-activation", "buffers.before-read", "buffers.after-read", "snapshot.before-publish"];
+    private static readonly string[] OnlyOnReaders = ["reader.before-activation", "reader.before-apply"];
+    private static readonly string[] OnReaders = [.. OnlyOnReaders, "buffers.before-read", "buffers.after-read", "snapshot.before-publish"];
 
     /// <summary>At which hit, at most, where the first ones come with the start and not with the load.</summary>
     private static readonly Dictionary<string, int> Later = new(StringComparer.Ordinal)
@@ -34,7 +35,8 @@ public sealed class FaultPointKillTests(Xunit.Abstractions.ITestOutputHelper out
         ["io.datasync"] = 200,
         ["io.durable-before-rename"] = 4,
         ["lease.before-renewal"] = 8,
-        ["snapshot.before-publish"] = 500,
+        ["snapshot.before-publish"] = 60,
+        ["reader.before-apply"] = 100,
         ["wal.sync"] = 300,
         ["wal.write"] = 300,
         ["checkpoint-after-redo"] = 2,
@@ -61,7 +63,7 @@ public sealed class FaultPointKillTests(Xunit.Abstractions.ITestOutputHelper out
             null,
             "shared_buffers = '4MB'",
             "checkpoint_timeout = '30s'",
-            "autovacuum = off");
+            "autovacuum_naptime = '2s'");
     }
 
     private static (string, bool)[] Choose(string wanted, Random random)
@@ -70,11 +72,11 @@ public sealed class FaultPointKillTests(Xunit.Abstractions.ITestOutputHelper out
         if (wanted.Length > 0)
         {
             string[] named = wanted == "all" ? all : wanted.Split(',');
-            return [.. named.Where(p => p != "reader.before-activation").Select(p => (p, false)), .. named.Where(OnReaders.Contains).Select(p => (p, true))];
+            return [.. named.Where(p => !OnlyOnReaders.Contains(p)).Select(p => (p, false)), .. named.Where(OnReaders.Contains).Select(p => (p, true))];
         }
 
         // Of the writer's only those that the load is sure to reach in a short time.
-        string[] writers = [.. Later.Keys, "checkpoint-before-record", "checkpoint-before-control", "checkpoint-before-recycling", "files.before-unlink", "files.after-unlink"];
+        string[] writers = [.. Later.Keys.Except(OnlyOnReaders), "checkpoint-before-record", "checkpoint-before-control", "checkpoint-before-recycling", "files.before-unlink", "files.after-unlink"];
         random.Shuffle(writers);
         return
         [
@@ -215,13 +217,16 @@ public sealed class FaultPointKillTests(Xunit.Abstractions.ITestOutputHelper out
             return came;
         }
 
-        /// <summary>What leads to the places that pgbench does not come to: splits, deleted pages, cut and dropped files, checkpoints.</summary>
+        /// <summary>What leads to the places that pgbench does not come to: splits, scans by index alone and backward, deleted pages, cut and dropped files, databases, checkpoints.</summary>
         private static void Mix(ClusterNode writer, Func<bool> stopped)
         {
             string[] steps =
             [
                 "insert into mixed select i, repeat('x', 50) from generate_series(1, 4000) i", "create table passing (a int primary key)", "insert into passing select i from generate_series(1, 500) i", "checkpoint", "drop table passing",
-                "delete from mixed where id > 100", "vacuum mixed", "checkpoint", "delete from mixed",
+                "set enable_seqscan = off; select count(id) from mixed where id > 0", "set enable_seqscan = off; select max(a.id) from (select id from mixed order by id desc limit 3000) a", "delete from mixed where id > 100",
+
+                // Readers tell of their horizon a little later.
+                "select pg_sleep(0.5)", "vacuum mixed", "checkpoint", "delete from mixed", "create database passing", "drop database passing",
             ];
             for (int i = 0; !stopped() && writer.IsRunning; i++)
             {
