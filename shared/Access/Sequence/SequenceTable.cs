@@ -59,7 +59,14 @@ public sealed class SequenceTable(StorageEngine engine, Relation relation)
             BinaryPrimitives.WriteUInt32LittleEndian(page.Page.SpecialSpace, Magic);
             Invariant.Check(HeapPage.TryPlace(page.Page, 1, row.Length, out Span<byte> place), "sequence", "an empty page has no room for a row");
             row.CopyTo(place);
-            Log(xid, page, row);
+            if (fork == ForkNumber.Init)
+            {
+                InitFork.Log(engine, xid, page);
+            }
+            else
+            {
+                Log(xid, page, row);
+            }
         }
         catch (Exception e)
         {
