@@ -19,11 +19,13 @@ dotnet format whitespace --folder --verify-no-changes --exclude '**/obj' --exclu
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 status=0
+: > "$results/dead"
 for project in tests/*/*.csproj; do
   grep -q '<IsTestProject>true' "$project" || continue
   name=$(basename "$project" .csproj)
   say "== $name ($((SECONDS - start)) s so far)"
   timeout 1200 dotnet test "$project" -c Release --no-build -nologo -v q --filter 'Category!=Long' --logger "trx;LogFileName=$results/$name.trx" || status=1
+  [ -e "$results/$name.trx" ] || echo "$name" >> "$results/dead"
 done
 
 # The counts come from the result files, so that a project that died before it reported counts as a failure.
@@ -42,6 +44,9 @@ for f in sorted(glob.glob(sys.argv[1] + "/*.trx")):
             print("skipped:", r.get("testName"), "-", (m.text if m is not None else "").strip())
         elif r.get("outcome") == "Failed":
             print("failed:", r.get("testName"))
+for name in open(sys.argv[1] + "/dead").read().split():
+    failed += 1
+    print("failed:", name, "ended, or was ended after 20 minutes, without results")
 open(sys.argv[1] + "/line", "w").write(f"{passed} passed, {failed} failed, {skipped} skipped\n")
 sys.exit(1 if failed else 0)
 P
