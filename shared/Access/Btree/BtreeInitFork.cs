@@ -18,7 +18,7 @@ internal static class BtreeInitFork
             Page page = pin.Page;
             BtreePage.InitializeMeta(page, new BtreeMeta { Version = BtreeMeta.CurrentVersion, AllEqualImage = allEqualImage });
             pin.MarkDirty();
-            InitFork.Log(engine, tx.XidOrInvalid, pin);
+            page.Lsn = PageImage.Log(engine, tx.XidOrInvalid, pin, standardLayout: true);
         }
         catch (Exception e)
         {

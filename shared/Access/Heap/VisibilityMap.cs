@@ -139,7 +139,7 @@ public sealed class VisibilityMap(StorageEngine engine, RelFileNode node)
                     // Logged as an image: the record of the cut says nothing of this page, and a bit that a replay leaves would stand for the blocks that come there next.
                     page.MarkDirty();
                     new VisibilityMapPage(page.Page).ClearFrom(heapBlocks);
-                    page.Page.SetLsn(LogImage(page));
+                    page.Page.SetLsn(PageImage.Log(engine, Xid.Invalid, page, standardLayout: false));
                 }
             }
 
@@ -147,14 +147,6 @@ public sealed class VisibilityMap(StorageEngine engine, RelFileNode node)
         }
 
         return keep < blocks ? new BlockNumber(keep) : BlockNumber.Invalid;
-    }
-
-    private unsafe Lsn LogImage(in PinnedPage page)
-    {
-        WalInserter wal = engine.WritableWal;
-        WalRecordBuilder record = wal.Begin(Xid.Invalid);
-        record.AddBlock(0, page.Tag, page.Pointer, WalBlockFlags.ForceImage);
-        return wal.Insert(record, Rmgr.Xlog, XlogOp.Image);
     }
 
     private unsafe Lsn Log(in PinnedPage heapPage, in PinnedPage page, Xid cutoff, VisibilityBits bits)

@@ -61,7 +61,7 @@ public sealed class SequenceTable(StorageEngine engine, Relation relation)
             row.CopyTo(place);
             if (fork == ForkNumber.Init)
             {
-                InitFork.Log(engine, xid, page);
+                page.Page.SetLsn(PageImage.Log(engine, xid, page, standardLayout: true));
             }
             else
             {

@@ -122,7 +122,7 @@ public sealed class DatabaseCopy(StorageEngine engine, CatalogManager catalogs, 
         }
     }
 
-    private unsafe void CopyPage(in BufferTag from, RelFileNode to, bool logged)
+    private void CopyPage(in BufferTag from, RelFileNode to, bool logged)
     {
         bool isMap = from.Fork is ForkNumber.FreeSpaceMap or ForkNumber.VisibilityMap;
         using (PinnedPage source = engine.Buffers.Pin(from, isMap ? PinMode.ZeroOnError : PinMode.Normal))
@@ -141,9 +141,7 @@ public sealed class DatabaseCopy(StorageEngine engine, CatalogManager catalogs, 
             if (logged)
             {
                 // Map pages keep their bits where the standard layout has its hole.
-                WalRecordBuilder record = engine.WritableWal.Begin(tx.Xid);
-                record.AddBlock(0, pin.Tag, pin.Pointer, WalBlockFlags.ForceImage | (isMap ? WalBlockFlags.None : WalBlockFlags.Standard));
-                Lsn end = engine.WritableWal.Insert(record, Rmgr.Xlog, XlogOp.Image);
+                Lsn end = PageImage.Log(engine, tx.Xid, pin, standardLayout: !isMap);
                 if (!page.IsNew)
                 {
                     page.Lsn = end;
