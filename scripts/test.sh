@@ -7,11 +7,10 @@ start=$SECONDS
 require_dotnet
 require_packages libpg-query-dev postgresql-15 postgresql-client-15 strace
 
-say "== build the programs"
-scripts/build.sh
-
-say "== build the tests, warnings as errors"
+say "== build, warnings as errors"
 dotnet build SharedStorage.sln -c Release -nologo -v q -m:2
+scripts/build.sh
+dotnet build-server shutdown --vbcscompiler >/dev/null
 
 say "== formatting"
 dotnet format whitespace --folder --verify-no-changes --exclude '**/obj' --exclude '**/bin' --exclude out
@@ -24,7 +23,7 @@ for project in tests/*/*.csproj; do
   grep -q '<IsTestProject>true' "$project" || continue
   name=$(basename "$project" .csproj)
   say "== $name ($((SECONDS - start)) s so far)"
-  timeout 1200 dotnet test "$project" -c Release --no-build -nologo -v q --filter 'Category!=Long' --logger "trx;LogFileName=$results/$name.trx" || status=1
+  timeout 1200 dotnet test "$project" -c Release --no-build -nologo -v q --filter 'Category!=Long' --logger "console;verbosity=normal" --logger "trx;LogFileName=$results/$name.trx" || status=1
   [ -e "$results/$name.trx" ] || echo "$name" >> "$results/dead"
 done
 
