@@ -35,6 +35,7 @@ trap finish EXIT
 trap 'exit 1' INT TERM
 
 data='' base=''
+declare -A standby_seconds standby_cpu
 sql() { as_pg psql -X -q -A -t -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$port" -U postgres -c "$1"; }
 stock() { as_pg "$PGBIN/pg_ctl" -D "$1" -w -s -t 600 -l "$1.log" -o "-c port=$port -c listen_addresses=127.0.0.1 -c unix_socket_directories=" start; }
 bench() { as_pg "$PGBIN/pgbench" -h 127.0.0.1 -U postgres -p "$port" -n "$@" postgres >>"$data.pgbench" 2>&1 || { tail -n 5 "$data.pgbench" >&2; die "pgbench failed"; }; }
@@ -99,9 +100,15 @@ print(v)' "$1" "$2"; }
 calc() { awk "BEGIN { printf \"$1\", $2 }"; }
 # Stock's seconds, or CPU seconds, divided by ours.
 by() { calc %.2f "$1 / ($2 + 0.0001)"; }
-row() { printf '  %-42s %8s %10s %9s %8s %10s %7s %8s\n' "$@"; }
+row() { printf '  %-42s %8s %10s %9s %8s %8s %8s %7s %8s\n' "$@"; }
+# A row of the log's replay: NAME SECONDS CPU-SECONDS PEAK
+replay_row() {
+  row "$1" "$(calc %.0f "$log / ($2 + 0.001)")" "$(calc %.0f "$records / ($2 + 0.001)")" "$(calc %.2f "$2")" "$3" \
+    "$(by "${standby_seconds[cold]}" "$2")" "$(by "${standby_seconds[warm]}" "$2")" "$([ -z "$3" ] || by "(${standby_cpu[warm]})" "$3")" "$4"
+}
 
-# A stock server that recovers the same WAL from the base copy: the server itself says how long redo took, and with how much CPU.
+# A stock server that recovers the same WAL from the base copy: the server itself says how long redo took, and with how much CPU. warm: all files are in the system's cache, as the
+# copying left them; cold: none is, so that it reads from the device what we read from there.
 standby_replay() {
   local copy=$DIR/$kind/standby line
   rm -rf "$copy"
@@ -114,12 +121,13 @@ hot_standby = on
 fsync = on
 C
   sync
+  [ "$1" = warm ] || find "$copy" -type f -size +0 -exec dd if={} iflag=nocache count=0 status=none ';'
   stock "$copy"
   for _ in $(seq 6000); do line=$(grep 'redo done at' "$copy.log" || true); [ -z "$line" ] || break; sleep 0.1; done
   [ -n "$line" ] || die "the stock server did not end its recovery: see $copy.log"
   as_pg "$PGBIN/pg_ctl" -D "$copy" -w -s -m immediate stop
-  standby_seconds=$(printf %s "$line" | sed 's/.*elapsed: \([0-9.]*\) s.*/\1/')
-  standby_cpu=$(printf %s "$line" | sed 's/.*user: \([0-9.]*\) s, system: \([0-9.]*\) s.*/\1 + \2/')
+  standby_seconds[$1]=$(printf %s "$line" | sed 's/.*elapsed: \([0-9.]*\) s.*/\1/')
+  standby_cpu[$1]=$(printf %s "$line" | sed 's/.*user: \([0-9.]*\) s, system: \([0-9.]*\) s.*/\1 + \2/')
   rm -rf "$copy" "$copy.log"
 }
 
@@ -134,7 +142,8 @@ for kind in "${kinds[@]}"; do
   out=$DIR/$kind/ours.json
   replay > "$out"
   replay --bring-forward > "$out.forward"
-  standby_replay
+  standby_replay warm
+  standby_replay cold
   log=$(field "$out" megabytes) records=$(field "$out" records)
   t0=$(date +%s.%N); as_pg "$PGBIN/pg_waldump" -q -p "$data/pg_wal" -s "$start" -e "$end"; t1=$(date +%s.%N)
   dump=$(calc %.3f "$t1 - $t0")
@@ -143,14 +152,15 @@ for kind in "${kinds[@]}"; do
   t1=$(date +%s.%N)
   files=$(ls "$data/pg_wal" | grep -c '^0')
   printf '\n%s: %s MB of WAL, %s records\n' "$kind" "$log" "$records"
-  row '' 'MB/s' 'records/s' seconds cpu-s 'x standby' 'x cpu' 'peak MB'
-  tail=$(field "$out" tail.seconds) full=$(field "$out.forward" totalSeconds)
-  row "our tail" "$(calc %.0f "$log / $tail")" "$(calc %.0f "$records / $tail")" "$(calc %.2f "$tail")" "$(field "$out" tail.cpuSeconds)" "$(by "$standby_seconds" "$tail")" "$(by "($standby_cpu)" "$(field "$out" tail.cpuSeconds)")" "$(field "$out" peakMegabytes)"
-  row "stock PostgreSQL's replay" "$(calc %.0f "$log / ($standby_seconds + 0.001)")" "$(calc %.0f "$records / ($standby_seconds + 0.001)")" "$standby_seconds" "$(calc %.2f "$standby_cpu")" 1.00 1.00 ''
-  row "our tail, then all pages brought forward" "$(calc %.0f "$log / $full")" "$(calc %.0f "$records / $full")" "$(calc %.2f "$full")" "$(field "$out.forward" totalCpuSeconds)" "$(by "$standby_seconds" "$full")" "$(by "($standby_cpu)" "$(field "$out.forward" totalCpuSeconds)")" "$(field "$out.forward" peakMegabytes)"
-  row "pg_waldump -q" "$(calc %.0f "$log / $dump")" "$(calc %.0f "$records / $dump")" "$(calc %.2f "$dump")" '' "$(by "$standby_seconds" "$dump")" '' ''
-  row "dd iflag=direct bs=1M (whole segments)" "$(calc %.0f "$files * 16.777 / ($t1 - $t0)")" '' "$(calc %.2f "$t1 - $t0")" '' '' '' ''
+  row '' 'MB/s' 'records/s' seconds cpu-s 'x cold' 'x warm' 'x cpu' 'peak MB'
+  replay_row "our tail" "$(field "$out" tail.seconds)" "$(field "$out" tail.cpuSeconds)" "$(field "$out" peakMegabytes)"
+  replay_row "our tail, then all pages brought forward" "$(field "$out.forward" totalSeconds)" "$(field "$out.forward" totalCpuSeconds)" "$(field "$out.forward" peakMegabytes)"
+  replay_row "stock PostgreSQL's replay, cold" "${standby_seconds[cold]}" "$(calc %.2f "${standby_cpu[cold]}")" ''
+  replay_row "stock PostgreSQL's replay, warm" "${standby_seconds[warm]}" "$(calc %.2f "${standby_cpu[warm]}")" ''
+  replay_row "pg_waldump -q" "$dump" '' ''
+  row "dd iflag=direct bs=1M (whole segments)" "$(calc %.0f "$files * 16.777 / ($t1 - $t0)")" '' "$(calc %.2f "$t1 - $t0")" '' '' '' '' ''
   say "  brought forward: $(field "$out.forward" forward.pages) pages, $(field "$out.forward" forward.recordsRedone) changes redone, in $(calc %.2f "$(field "$out.forward" forward.seconds)") s"
 done
 say ""
-say "x standby: stock PostgreSQL's seconds divided by the row's; x cpu: its CPU seconds (user and system, all threads), which say more on a machine that others use too. Stock reads this WAL from the system's cache, we read it with O_DIRECT."
+say "x cold, x warm: the seconds of stock PostgreSQL's replay divided by the row's. We read log and pages from the device, with O_DIRECT, as nodes do that share storage; so does stock when it is cold. Warm, it has all files in the system's"
+say "cache, and pg_waldump too. x cpu: the CPU seconds of the warm one (user and system, all threads) divided by the row's, which say more on a machine that others use too."

@@ -9,8 +9,7 @@ namespace SharedStorage.TestKit;
 /// </summary>
 public sealed class ClusterFixture : IDisposable
 {
-    /// <summary>pgbench's sums: all four are equal when no transaction is torn.</summary>
-    /// <summary>What <see cref="Sums(ClusterNode)"/> asks.</summary>
+    /// <summary>What <see cref="Sums(ClusterNode)"/> asks: pgbench's sums, which are equal when no transaction is torn, and the number of transactions.</summary>
     public const string SumsQuery =
         "select (select sum(abalance) from pgbench_accounts), (select sum(tbalance) from pgbench_tellers), "
         + "(select sum(bbalance) from pgbench_branches), (select coalesce(sum(delta), 0) from pgbench_history), (select count(*) from pgbench_history)";
