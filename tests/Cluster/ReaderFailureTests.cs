@@ -23,7 +23,7 @@ public sealed class ReaderFailureTests
             cluster =>
             {
                 cluster.StartAll();
-                Task<(int, string)> load = Load(cluster);
+                using PgbenchRun load = Load(cluster);
                 AwaitTransactions(cluster, 500);
                 foreach (ClusterNode reader in cluster.Readers)
                 {
@@ -44,7 +44,7 @@ public sealed class ReaderFailureTests
                     ClusterNode.Await($"{reader.Name} to be activated again", () => cluster.Writer.ReaderStatus(reader.Name).Leased);
                 }
 
-                PgbenchTests.Expect(load.GetAwaiter().GetResult());
+                load.End();
                 EndWithEqualSums(cluster);
             },
             null,
@@ -60,7 +60,7 @@ public sealed class ReaderFailureTests
             cluster =>
             {
                 cluster.StartAll();
-                Task<(int, string)> load = Load(cluster);
+                using PgbenchRun load = Load(cluster);
                 AwaitTransactions(cluster, 500);
                 ClusterNode killed = cluster.Nodes[1];
                 killed.Kill();
@@ -68,7 +68,7 @@ public sealed class ReaderFailureTests
                 killed.Start("reader");
                 ClusterNode.Await("the restarted reader to be active", () => cluster.Writer.ReaderStatus(killed.Name).Leased && killed.TryPsql("select 1").ExitCode == 0);
                 ClusterFixture.Sums(killed);
-                PgbenchTests.Expect(load.GetAwaiter().GetResult());
+                load.End();
                 EndWithEqualSums(cluster);
             },
             null,
@@ -84,20 +84,20 @@ public sealed class ReaderFailureTests
             cluster =>
             {
                 cluster.StartAll();
-                Task<(int, string)> load = Load(cluster);
+                using PgbenchRun load = Load(cluster);
                 AwaitTransactions(cluster, 500);
                 cluster.Nodes[1].Signal("STOP");
                 Work(cluster, "no_room");
                 Assert.Contains("changes have waited for a reader", cluster.Writer.Log, StringComparison.Ordinal);
                 cluster.Nodes[1].Signal("CONT");
-                PgbenchTests.Expect(load.GetAwaiter().GetResult());
+                load.End();
                 EndWithEqualSums(cluster);
             },
             null,
             [.. Settings, "sharedstorage.frozen_spill_size = 0"]);
     }
 
-    private static Task<(int, string)> Load(ClusterFixture cluster) => Task.Run(() => cluster.Writer.Pgbench("-c", "6", "-j", "2", "-T", "20", "-M", "prepared"));
+    private static PgbenchRun Load(ClusterFixture cluster) => PgbenchRun.Begin(cluster.Writer, "-c", "6", "-j", "2", "-M", "prepared");
 
     private static long Transactions(ClusterFixture cluster) => long.Parse(cluster.Writer.Psql("select count(*) from pgbench_history"), CultureInfo.InvariantCulture);
 

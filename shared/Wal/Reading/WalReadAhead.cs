@@ -56,17 +56,20 @@ internal sealed class WalSegmentCursor(WalDirectory directory, TimelineHistory h
 }
 
 /// <summary>
-/// Reads the chunks that will be wanted next, on a thread of its own, while the one before is decoded. What it could not read is left to the caller's own read, which says why.
-/// The thread begins with the first request and sleeps when there is none.
+/// Reads the chunks that will be wanted next, on threads of its own, while the one before is decoded. What it could not read is left to the caller's own read, which says why.
+/// The threads begin with the first request and sleep when there is none.
 /// </summary>
 internal sealed class WalReadAhead(WalDirectory directory, TimelineHistory history, int chunkSize) : IDisposable
 {
     /// <summary>Chunks that are read or wait to be taken: what hides the time of one read behind the decoding of some others.</summary>
-    private const int Depth = 3;
+    private const int Depth = 4;
+
+    /// <summary>Reads under way at once: storage gives more of the log in a second when it has the next request before it has answered the last.</summary>
+    private const int AtOnce = 2;
 
     private readonly Slot[] _slots = new Slot[Depth];
     private readonly object _lock = new();
-    private Thread? _thread;
+    private Thread[]? _threads;
     private int _first;
     private int _count;
     private bool _stop;
@@ -101,10 +104,10 @@ internal sealed class WalReadAhead(WalDirectory directory, TimelineHistory histo
 
             if (more)
             {
-                if (_thread is null)
+                if (_threads is null)
                 {
-                    _thread = new Thread(Work) { IsBackground = true, Name = "log read-ahead" };
-                    _thread.Start();
+                    _threads = [.. Enumerable.Range(0, AtOnce).Select(_ => new Thread(Work) { IsBackground = true, Name = "log read-ahead" })];
+                    Array.ForEach(_threads, t => t.Start());
                 }
 
                 Monitor.PulseAll(_lock);
@@ -158,7 +161,7 @@ internal sealed class WalReadAhead(WalDirectory directory, TimelineHistory histo
             Monitor.PulseAll(_lock);
         }
 
-        _thread?.Join();
+        Array.ForEach(_threads ?? [], t => t.Join());
         foreach (Slot slot in _slots)
         {
             slot.Buffer?.Dispose();

@@ -80,7 +80,7 @@ public sealed class FrozenReaderTests
         writer.Psql("update first set v = id");
         reader.CatchUpWith(writer);
         ClusterNode.Await("sizes", () => reader.Log.Contains("relations are known", StringComparison.Ordinal));
-        Task<(int, string)> bench = Task.Run(() => writer.Pgbench("-c", "4", "-j", "2", "-T", "20", "-M", "prepared"));
+        using PgbenchRun bench = PgbenchRun.Begin(writer, "-c", "4", "-j", "2", "-M", "prepared");
         using var session = new NodeSession(reader);
         cable.Cut();
         ClusterNode.Await("the reader to freeze", () => reader.Status().State == "frozen");
@@ -106,7 +106,7 @@ public sealed class FrozenReaderTests
 
         Assert.True(failures > 0, "it fails nothing, though it cannot know: the changes have not reached it on storage");
         Assert.Equal(frozen, new Lsn(reader.Status().Applied));
-        PgbenchTests.Expect(bench.GetAwaiter().GetResult());
+        bench.End();
         writer.Psql("checkpoint");
         failures += AskAll(reader, answers);
         cluster.Note($"{answers.Count} answers, {failures} failures at {frozen}");

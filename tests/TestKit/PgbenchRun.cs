@@ -1,0 +1,51 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace SharedStorage.TestKit;
+
+/// <summary>A load of pgbench on a node that goes on until the test ends it, so that it takes as long as the test needs it and no longer.</summary>
+public sealed class PgbenchRun : IDisposable
+{
+    private readonly ClusterNode _node;
+    private readonly Process _process;
+    private readonly Task<string> _output;
+    private readonly Task<string> _error;
+
+    private PgbenchRun(ClusterNode node, string[] arguments)
+    {
+        _node = node;
+        string[] all = ["-n", "-h", "127.0.0.1", "-p", node.Port.ToString(CultureInfo.InvariantCulture), "-U", "postgres", "-T", "3600", .. arguments, "postgres"];
+        ProcessStartInfo info = StockPostgres.AsPostgres(Path.Combine(StockPostgres.BinDirectory, "pgbench"), all);
+        info.RedirectStandardOutput = true;
+        info.RedirectStandardError = true;
+        _process = Process.Start(info)!;
+        _output = _process.StandardOutput.ReadToEndAsync();
+        _error = _process.StandardError.ReadToEndAsync();
+    }
+
+    public static PgbenchRun Begin(ClusterNode node, params string[] arguments) => new(node, arguments);
+
+    /// <summary>Ends the load and waits until its last sessions have; fails when one of them met an error.</summary>
+    public void End()
+    {
+        bool hadEnded = _process.HasExited;
+        Dispose();
+        string error = _error.GetAwaiter().GetResult();
+        if (hadEnded || error.Contains("error:", StringComparison.Ordinal))
+        {
+            throw new InvalidOperationException($"pgbench: {error}{_output.GetAwaiter().GetResult()}");
+        }
+
+        ClusterNode.Await("pgbench's sessions to end", () => _node.Psql("select count(*) from pg_stat_activity where application_name = 'pgbench'") == "0");
+    }
+
+    public void Dispose()
+    {
+        if (!_process.HasExited)
+        {
+            _process.Kill();
+        }
+
+        _process.WaitForExit();
+    }
+}
