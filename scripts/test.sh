@@ -21,7 +21,7 @@ trap 'rm -rf "$results"' EXIT
 # A suite by its name: each test as it ends, and a file of results. "unwell" names those that did not end well.
 suite() {
   say "== $1 (begun after $((SECONDS - start)) s)"
-  "${@:2}" timeout 1200 dotnet test "tests/$1" -c Release --no-build -nologo -v q --filter 'Category!=Long' --logger 'console;verbosity=normal' --logger "trx;LogFileName=$results/$1.trx" ||
+  "${@:2}" timeout 1800 dotnet test "tests/$1" -c Release --no-build -nologo -v q --filter 'Category!=Long' --logger 'console;verbosity=normal' --logger "trx;LogFileName=$results/$1.trx" ||
     echo "$1" >> "$results/unwell"
 }
 all=$(grep -l '<IsTestProject>true' tests/*/*.csproj | xargs -n1 basename -s .csproj)
@@ -54,7 +54,7 @@ for f in sorted(glob.glob(sys.argv[1] + "/*.trx")):
 for name in open(sys.argv[1] + "/unwell").read().split():
     if not failures.get(name):
         failed += 1
-        print("failed:", name, "died, or was ended after 20 minutes")
+        print("failed:", name, "died, or was ended after 30 minutes")
 open(sys.argv[1] + "/line", "w").write(f"{passed} passed, {failed} failed, {skipped} skipped\n")
 sys.exit(1 if failed else 0)
 P

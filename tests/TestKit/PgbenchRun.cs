@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Net.NetworkInformation;
 
 namespace SharedStorage.TestKit;
 
@@ -7,6 +8,7 @@ namespace SharedStorage.TestKit;
 public sealed class PgbenchRun : IDisposable
 {
     private readonly ClusterNode _node;
+    private readonly int _before;
     private readonly Process _process;
     private readonly Task<string> _output;
     private readonly Task<string> _error;
@@ -14,6 +16,7 @@ public sealed class PgbenchRun : IDisposable
     private PgbenchRun(ClusterNode node, string[] arguments)
     {
         _node = node;
+        _before = Sessions();
         string[] all = ["-n", "-h", "127.0.0.1", "-p", node.Port.ToString(CultureInfo.InvariantCulture), "-U", "postgres", "-T", "3600", .. arguments, "postgres"];
         ProcessStartInfo info = StockPostgres.AsPostgres(Path.Combine(StockPostgres.BinDirectory, "pgbench"), all);
         info.RedirectStandardOutput = true;
@@ -36,8 +39,12 @@ public sealed class PgbenchRun : IDisposable
             throw new InvalidOperationException($"pgbench: {error}{_output.GetAwaiter().GetResult()}");
         }
 
-        ClusterNode.Await("pgbench's sessions to end", () => _node.Psql("select count(*) from pg_stat_activity where application_name = 'pgbench'") == "0");
+        ClusterNode.Await("pgbench's sessions to end", () => Sessions() <= _before);
     }
+
+    /// <summary>A node keeps its end of a connection until the session has ended.</summary>
+    private int Sessions() => IPGlobalProperties.GetIPGlobalProperties().GetActiveTcpConnections()
+        .Count(c => c.LocalEndPoint.Port == _node.Port && c.State is TcpState.Established or TcpState.CloseWait);
 
     public void Dispose()
     {

@@ -6,13 +6,16 @@ using SharedStorage.Wal.Segments;
 namespace SharedStorage.Wal.Reading;
 
 /// <summary>
-/// Stretches of the log in memory, shared by threads that go through it in step: each stretch is read once, by a thread of its own while the one before is worked on. A thread that is ahead
-/// waits until those behind it have left the oldest.
+/// Stretches of the log in memory, shared by threads that go through it in step: each stretch is read once, by threads of its own while the one before is worked on. A stretch is read in
+/// pieces, several at once, and who waits for it reads some himself. A thread that is ahead waits until those behind it have left the oldest.
 /// </summary>
 internal sealed class WalStretches : IWalScan
 {
     /// <summary>One is read ahead, and one is room for threads that are not quite in step.</summary>
     private const int More = 2;
+
+    /// <summary>Threads that read ahead, a piece at a time each: storage gives more of the log in a second when it has the next request before it has answered the last.</summary>
+    private const int ReadsAhead = 2;
 
     private readonly WalDirectory _directory;
     private readonly TimelineHistory _history;
@@ -20,7 +23,7 @@ internal sealed class WalStretches : IWalScan
     private readonly object _lock = new();
     private readonly Stretch[] _stretches;
     private readonly List<Reader> _readers = [];
-    private Thread? _thread;
+    private Thread[]? _threads;
     private bool _stop;
 
     /// <param name="single">For records that are not in the stretch as it was read.</param>
@@ -56,7 +59,7 @@ internal sealed class WalStretches : IWalScan
             Monitor.PulseAll(_lock);
         }
 
-        _thread?.Join();
+        Array.ForEach(_threads ?? [], t => t.Join());
         Array.ForEach(_stretches, s => s.Dispose());
     }
 
@@ -68,26 +71,23 @@ internal sealed class WalStretches : IWalScan
             LeaveLocked(reader);
             reader.At = number;
             reader.Next = next;
-            if (_thread is null)
+            if (_threads is null)
             {
-                _thread = new Thread(ReadAhead) { IsBackground = true, Name = "log read-ahead" };
-                _thread.Start();
+                _threads = [.. Enumerable.Range(0, ReadsAhead).Select(_ => new Thread(ReadAhead) { IsBackground = true, Name = "log read-ahead" })];
+                Array.ForEach(_threads, t => t.Start());
             }
 
+            Monitor.PulseAll(_lock);
             while (true)
             {
-                Monitor.PulseAll(_lock);
                 Stretch? found = Find(number) ?? Claim(number);
-                if (found is { State: StretchState.Claimed })
-                {
-                    LoadUnlocked(found, cursor);
-                }
-                else if (found is { State: StretchState.Read })
+                if (found is { State: StretchState.Read })
                 {
                     found.Users++;
                     return reader.Stretch = found;
                 }
-                else
+
+                if (found is null || !TryReadPiece(found, cursor))
                 {
                     Monitor.Wait(_lock);
                 }
@@ -121,11 +121,7 @@ internal sealed class WalStretches : IWalScan
         {
             while (!_stop)
             {
-                if (ClaimNext() is { } claimed)
-                {
-                    LoadUnlocked(claimed, cursor);
-                }
-                else
+                if (!Array.Exists(_stretches, s => TryReadPiece(s, cursor)) && ClaimNext() is null)
                 {
                     Monitor.Wait(_lock);
                 }
@@ -148,7 +144,7 @@ internal sealed class WalStretches : IWalScan
         return null;
     }
 
-    /// <summary>Takes a stretch's memory that nobody uses or will come to: all are past it. Who is behind all others may take any that is not in use.</summary>
+    /// <summary>Takes a stretch's memory that nobody uses or will come to: all are past it. Who is behind all others may take any that is not in use. Its pieces are for all to read then.</summary>
     private Stretch? Claim(ulong number)
     {
         ulong last = ulong.MaxValue;
@@ -170,45 +166,64 @@ internal sealed class WalStretches : IWalScan
         if (best is not null)
         {
             best.Number = number;
-            best.State = StretchState.Claimed;
+            best.State = StretchState.Reading;
+            best.Begin();
+            Monitor.PulseAll(_lock);
         }
 
         return best;
     }
 
-    private void LoadUnlocked(Stretch claimed, WalSegmentCursor cursor)
+    /// <summary>Reads a piece of a stretch that nobody has begun, without the lock. False: there is none.</summary>
+    private bool TryReadPiece(Stretch stretch, WalSegmentCursor cursor)
     {
-        claimed.State = StretchState.Reading;
+        if (stretch.State != StretchState.Reading || !stretch.TryBeginPiece(out int piece))
+        {
+            return false;
+        }
+
         Monitor.Exit(_lock);
+        int length = 0;
         try
         {
-            claimed.Load(cursor, _directory.SegmentSize);
+            length = stretch.ReadPiece(piece, cursor);
         }
         finally
         {
             Monitor.Enter(_lock);
-            claimed.State = StretchState.Read;
-            Monitor.PulseAll(_lock);
+            if (stretch.EndPiece(piece, length))
+            {
+                stretch.State = StretchState.Read;
+                Monitor.PulseAll(_lock);
+            }
         }
+
+        return true;
     }
 
     private enum StretchState
     {
         Empty,
-        Claimed,
         Reading,
         Read,
     }
 
     private sealed class Stretch : IDisposable
     {
-        private const int ReadSize = 1 << 20;
+        /// <summary>A piece lies within a segment, of whatever size.</summary>
+        private const int PieceSize = 1 << 20;
+
+        private const int Pieces = IWalScan.StretchSize / PieceSize;
 
         /// <summary>By page: its header was found to be right. Whoever looks sets it; that two do is no harm.</summary>
         private readonly bool[] _checked = new bool[IWalScan.StretchSize / WalLayout.PageSize];
 
+        private readonly int[] _lengths = new int[Pieces];
+
         private AlignedBuffer? _memory;
         private int _length;
+        private int _begun;
+        private int _ended;
 
         public ulong Number;
         public StretchState State;
@@ -243,30 +258,46 @@ internal sealed class WalStretches : IWalScan
             }
         }
 
-        /// <summary>As far as the files go, and can be read: what is not there is looked for once more when a record is asked for, and is an error then.</summary>
-        public void Load(WalSegmentCursor cursor, int segmentSize)
+        public void Begin()
         {
             _memory ??= new AlignedBuffer(IWalScan.StretchSize);
             Array.Clear(_checked);
-            int length = 0;
+            _begun = _ended = 0;
+        }
+
+        public bool TryBeginPiece(out int piece)
+        {
+            piece = _begun;
+            _begun = Math.Min(_begun + 1, Pieces);
+            return piece < Pieces;
+        }
+
+        /// <summary>As far as the file goes, and can be read: what is not there is looked for once more when a record is asked for, and is an error then.</summary>
+        public int ReadPiece(int piece, WalSegmentCursor cursor)
+        {
             try
             {
-                while (length < IWalScan.StretchSize)
-                {
-                    int got = cursor.Read(Start + (ulong)length, _memory.Slice(length, Math.Min(ReadSize, segmentSize)));
-                    length += Math.Max(got, 0);
-                    if (got < Math.Min(ReadSize, segmentSize))
-                    {
-                        break;
-                    }
-                }
+                return Math.Max(0, cursor.Read(Start + ((ulong)piece * PieceSize), _memory!.Slice(piece * PieceSize, PieceSize)));
             }
             catch (StorageException)
             {
                 cursor.Dispose();
+                return 0;
+            }
+        }
+
+        /// <summary>True after the last: the stretch then is as long as its pieces are without a gap.</summary>
+        public bool EndPiece(int piece, int length)
+        {
+            _lengths[piece] = length;
+            if (++_ended < Pieces)
+            {
+                return false;
             }
 
-            _length = length & ~(WalLayout.PageSize - 1);
+            int whole = Array.FindIndex(_lengths, l => l < PieceSize);
+            _length = whole < 0 ? IWalScan.StretchSize : (whole * PieceSize) + (_lengths[whole] & ~(WalLayout.PageSize - 1));
+            return true;
         }
 
         public void Dispose() => _memory?.Dispose();
