@@ -101,8 +101,9 @@ SQL
 suite_regress() {
   local libraries=$WORK/regress-lib
   as_pg mkdir -p "$libraries" "$WORK/regress-out"
+  require_packages gcc postgresql-server-dev-15
   as_pg gcc -O1 -fPIC -shared -w -I"$("$PGBIN/pg_config" --includedir-server)" -o "$libraries/regress.so" "$SUITE_SOURCE/regress/regress.c" \
-    || die "regress.so cannot be compiled: install gcc and postgresql-server-dev-15"
+    || die "regress.so cannot be compiled"
   as_pg cp "$("$PGBIN/pg_config" --pkglibdir)/refint.so" "$("$PGBIN/pg_config" --pkglibdir)/autoinc.so" "$libraries/"
   run_suite regress "$TESTERS/regress/pg_regress" --inputdir="$SUITE_SOURCE/regress" --dlpath="$libraries" --dbname=regression --max-concurrent-tests=20 \
     --schedule="$SUITE_SOURCE/regress/parallel_schedule"
