@@ -81,6 +81,14 @@ internal sealed class WalReadAhead(WalDirectory directory, TimelineHistory histo
         Read,
     }
 
+    /// <summary>The threads of one that reads ahead.</summary>
+    public static Thread[] StartThreads(ThreadStart work)
+    {
+        Thread[] threads = [.. Enumerable.Range(0, AtOnce).Select(_ => new Thread(work) { IsBackground = true, Name = "log read-ahead" })];
+        Array.ForEach(threads, t => t.Start());
+        return threads;
+    }
+
     /// <summary>Wants the chunks from a position on, as far as they end at or before the limit.</summary>
     public void Want(Lsn next, Lsn limit)
     {
@@ -104,12 +112,7 @@ internal sealed class WalReadAhead(WalDirectory directory, TimelineHistory histo
 
             if (more)
             {
-                if (_threads is null)
-                {
-                    _threads = [.. Enumerable.Range(0, AtOnce).Select(_ => new Thread(Work) { IsBackground = true, Name = "log read-ahead" })];
-                    Array.ForEach(_threads, t => t.Start());
-                }
-
+                _threads ??= StartThreads(Work);
                 Monitor.PulseAll(_lock);
             }
         }

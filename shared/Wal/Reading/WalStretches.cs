@@ -14,9 +14,6 @@ internal sealed class WalStretches : IWalScan
     /// <summary>One is read ahead, and one is room for threads that are not quite in step.</summary>
     private const int More = 2;
 
-    /// <summary>Threads that read ahead, a piece at a time each: storage gives more of the log in a second when it has the next request before it has answered the last.</summary>
-    private const int ReadsAhead = 2;
-
     private readonly WalDirectory _directory;
     private readonly TimelineHistory _history;
     private readonly IWalRecords _single;
@@ -71,12 +68,7 @@ internal sealed class WalStretches : IWalScan
             LeaveLocked(reader);
             reader.At = number;
             reader.Next = next;
-            if (_threads is null)
-            {
-                _threads = [.. Enumerable.Range(0, ReadsAhead).Select(_ => new Thread(ReadAhead) { IsBackground = true, Name = "log read-ahead" })];
-                Array.ForEach(_threads, t => t.Start());
-            }
-
+            _threads ??= WalReadAhead.StartThreads(ReadAhead);
             Monitor.PulseAll(_lock);
             while (true)
             {
