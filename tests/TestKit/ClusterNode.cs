@@ -114,9 +114,11 @@ public sealed class ClusterNode(string name, string dataDirectory, string localD
     /// <summary>Runs pgbench without its own vacuum; its exit code and what it printed.</summary>
     public (int ExitCode, string Output) Pgbench(params string[] arguments)
     {
-        (int code, string output, string error) = StockPostgres.TryTool("pgbench", ["-n", "-h", "127.0.0.1", "-p", Text(port), "-U", "postgres", .. arguments, "postgres"]);
+        (int code, string output, string error) = StockPostgres.TryTool("pgbench", PgbenchArguments(arguments));
         return (code, output + error);
     }
+
+    internal string[] PgbenchArguments(string[] arguments) => ["-n", "-h", "127.0.0.1", "-p", Text(port), "-U", "postgres", .. arguments, "postgres"];
 
     public NodeStatus Status() => Call(c => c.StatusAsync(TimeSpan.FromSeconds(5), CancellationToken.None)).Self;
 

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using System.Net.NetworkInformation;
 
 namespace SharedStorage.TestKit;
@@ -17,8 +16,7 @@ public sealed class PgbenchRun : IDisposable
     {
         _node = node;
         _before = Sessions();
-        string[] all = ["-n", "-h", "127.0.0.1", "-p", node.Port.ToString(CultureInfo.InvariantCulture), "-U", "postgres", "-T", "3600", .. arguments, "postgres"];
-        ProcessStartInfo info = StockPostgres.AsPostgres(Path.Combine(StockPostgres.BinDirectory, "pgbench"), all);
+        ProcessStartInfo info = StockPostgres.AsPostgres(Path.Combine(StockPostgres.BinDirectory, "pgbench"), node.PgbenchArguments(["-T", "3600", .. arguments]));
         info.RedirectStandardOutput = true;
         info.RedirectStandardError = true;
         _process = Process.Start(info)!;
@@ -34,7 +32,7 @@ public sealed class PgbenchRun : IDisposable
         bool hadEnded = _process.HasExited;
         Dispose();
         string error = _error.GetAwaiter().GetResult();
-        if (hadEnded || error.Contains("error:", StringComparison.Ordinal))
+        if (hadEnded || error.Contains("error", StringComparison.OrdinalIgnoreCase))
         {
             throw new InvalidOperationException($"pgbench: {error}{_output.GetAwaiter().GetResult()}");
         }
