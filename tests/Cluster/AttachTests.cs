@@ -13,7 +13,7 @@ public sealed class AttachTests
     private static readonly TimeSpan LongestComparison = TimeSpan.FromMinutes(4);
 
     /// <summary>Seconds of load; scripts/attach-rounds.sh sets more.</summary>
-    private static int Seconds => int.TryParse(Environment.GetEnvironmentVariable("ATTACH_SECONDS"), NumberStyles.None, CultureInfo.InvariantCulture, out int s) ? s : 8;
+    private static int Seconds => int.TryParse(Environment.GetEnvironmentVariable("ATTACH_SECONDS"), NumberStyles.None, CultureInfo.InvariantCulture, out int s) ? s : 15;
 
     [SkippableFact]
     public void An_attached_reader_and_a_hot_standby_give_equal_answers_at_equal_positions_beside_load()

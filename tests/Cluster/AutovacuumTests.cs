@@ -21,7 +21,7 @@ public sealed class AutovacuumTests
             cluster =>
             {
                 cluster.StartAll();
-                (int code, string output) = cluster.Writer.Pgbench("-c", "4", "-j", "2", "-T", "10", "-M", "prepared", "-n");
+                (int code, string output) = cluster.Writer.Pgbench("-c", "4", "-j", "2", "-T", "20", "-M", "prepared", "-n");
                 Assert.True(code == 0, output);
                 ClusterNode.Await("autovacuum", () =>
                 {

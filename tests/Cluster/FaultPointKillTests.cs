@@ -10,7 +10,7 @@ namespace SharedStorage.Cluster;
 /// </summary>
 public sealed class FaultPointKillTests(Xunit.Abstractions.ITestOutputHelper output)
 {
-    private const int WriterRounds = 2;
+    private const int WriterRounds = 3;
 
     /// <summary>Those that only a reader that is promoted reaches, or mostly so.</summary>
     private static readonly string[] AtPromotion =

@@ -15,7 +15,7 @@ public sealed class HistoryTests(ITestOutputHelper output)
     public void All_nodes_agree_on_one_order_and_keep_what_each_kind_of_read_promises()
     {
         Skip.IfNot(StockPostgres.IsInstalled, "PostgreSQL 15 is not installed");
-        double seconds = double.Parse(Environment.GetEnvironmentVariable("TEST_HISTORY_SECONDS") ?? "20", CultureInfo.InvariantCulture);
+        double seconds = double.Parse(Environment.GetEnvironmentVariable("TEST_HISTORY_SECONDS") ?? "60", CultureInfo.InvariantCulture);
         int seed = Environment.TickCount;
         ClusterFixture.Run(2, cluster =>
         {
