@@ -37,10 +37,14 @@ internal static partial class NativeCalls
 {
     public const int LockExclusive = 2;
     public const int LockNonBlocking = 4;
+    public const int AdviseHugePages = 14;
 
     [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
     public static partial int Flock(int fd, int operation);
 
     [LibraryImport("libc", EntryPoint = "syncfs", SetLastError = true)]
     public static partial int SyncFs(int fd);
+
+    [LibraryImport("libc", EntryPoint = "madvise")]
+    public static unsafe partial int Advise(byte* start, nuint length, int advice);
 }
