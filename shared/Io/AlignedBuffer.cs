@@ -20,7 +20,6 @@ public sealed unsafe class AlignedBuffer : IDisposable
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(length);
         Length = (length + (Alignment - 1)) & ~(long)(Alignment - 1);
 
-        // Large blocks come fresh from the system, as they are touched: clearing them here would take all of it at once.
         bool huge = Length >= 2 * HugePage;
         _pointer = (byte*)NativeMemory.AlignedAlloc((nuint)Length, (nuint)(huge ? HugePage : Alignment));
         if (huge)
@@ -29,6 +28,7 @@ public sealed unsafe class AlignedBuffer : IDisposable
             _ = NativeCalls.Advise(_pointer, (nuint)(Length & ~(HugePage - 1L)), NativeCalls.AdviseHugePages);
         }
 
+        // Large blocks come fresh from the system, as they are touched: clearing them here would take all of it at once.
         if (Length <= 1 << 20)
         {
             NativeMemory.Clear(_pointer, (nuint)Length);
